@@ -204,7 +204,12 @@ def _images(place: Place) -> _Found:
         named = re.compile(place.names)
         images, masks = [name for name in names if named.search(place.within + key_of(name))], []
     if place.stems is not None:
-        images = [name for name in images if key_of(name) in place.stems]
+        unlisted, images = images, [name for name in images if key_of(name) in place.stems]
+        if unlisted and not images:
+            raise InputError(
+                f"{folder}: none of the {len(unlisted)} images ({some(unlisted)}) is among those that the list of the "
+                f"split or the file of labels names ({some(sorted(place.stems))}); the two are of different data"
+            )
     if among := set() if place.names else masks_among(folder, images):
         images, masks = [name for name in images if name not in among], sorted([*masks, *among])
     if not images:

@@ -17,6 +17,7 @@ from crots.artefacts import LABEL_IDS
 from crots.config import unknown_name
 from crots.data.encodings import Encoding
 from crots.data.folder_listing import key_of, list_labels
+from crots.data.lists import list_stems
 from crots.data.matching import some, without_upload
 from crots.data.polygons import ALBUMS, album_labels, album_parts, is_album
 from crots.data.releases import (
@@ -118,7 +119,7 @@ def _released(name: str) -> Callable[[Path, str, ClassSet | None], Place | None]
             return None
         wanted = None if classes is None else classes.name
         unfit, start = "", _start(found.within)
-        for whole, kind in by_preference(found, wanted):
+        for whole, kind in _most_listed_first(by_preference(found, wanted), _stems(found)):
             part = _part(whole, found.within, kind.names)
             folder = whole / part
             if misfit := _misfit(release, found, folder, kind, classes) or _other_ids(folder, kind, classes):
@@ -140,6 +141,15 @@ def _released(name: str) -> Callable[[Path, str, ClassSet | None], Place | None]
 
     layout.__doc__ = release.about
     return layout
+
+
+def _most_listed_first(
+    kinds: list[tuple[Path, LabelKind]], stems: frozenset[str] | None
+) -> list[tuple[Path, LabelKind]]:
+    """Puts those kinds first that have labels of the most images of a list."""
+    if stems is None or len(kinds) < 2:
+        return kinds
+    return sorted(kinds, key=lambda one: -len(stems & {key_of(name) for name in list_labels(one[0])}))
 
 
 def _misfit(release: Release, found: Spot, folder: Path, kind: LabelKind, classes: ClassSet | None) -> str:
@@ -218,8 +228,7 @@ def _holds(folder: Path, names: str, part: Path) -> bool:
 def _stems(found: Spot) -> frozenset[str] | None:
     if found.listed is None:
         return None
-    lines = found.listed.read_text(encoding="utf-8-sig", errors="replace").splitlines()
-    return frozenset(line.split()[0] for line in lines if line.strip())
+    return list_stems(found.listed)
 
 
 def _gta5(path: Path, split: str) -> Place | None:

@@ -6,6 +6,7 @@ the folder is searched for around the list file, or is named in the file's first
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 from collections.abc import Iterator
@@ -26,6 +27,8 @@ _TABLES = (".csv", ".tsv")
 _LEVELS_UP = 5
 _STEMS_CHECKED = 20
 _COMMON = (".jpg", ".png", ".jpeg", ".JPG", ".tif", ".bmp")
+# Where labels lie beside JPEGImages.
+_LABELS = ("SegmentationClassPNG", "SegmentationClass", "SegmentationClassAug")
 # A list of half a million images.
 _MOST_BYTES = 64 * 10**6
 
@@ -72,10 +75,30 @@ def read_list(path: Path, split: str, root: Path | None = None) -> ListedFiles:
     return _resolve(path, base, rows)
 
 
+def list_stems(path: Path) -> frozenset[str]:
+    """Returns the names, without suffixes, that a list such as VOC's has; all that they may be, as names have blanks.
+
+    Raises:
+        InputError: it is no text.
+    """
+    rows = [line for line in _lines(path) if line and not line.startswith("#")]
+    named = [found["image"] for line in rows if (found := _LINE.match(line))]
+    images = (key_of(name).rpartition("/")[2] for name in named)
+    return frozenset({*images, *(name for line in rows for name in _names_of(line))})
+
+
+def _names_of(line: str) -> tuple[str, ...]:
+    """The names that a line may begin with, longest first: names have blanks, and numbers follow them."""
+    return line, line.rsplit(maxsplit=1)[0], line.split()[0]
+
+
 def _lines(path: Path) -> list[str]:
     try:
         check_file_size(path, _MOST_BYTES, "list")
-        return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+        content = path.read_bytes()
+        # What shells of Windows write.
+        wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        return [line.strip() for line in content.decode("utf-16" if wide else "utf-8-sig").splitlines()]
     except UnicodeDecodeError:
         raise InputError(f"{path}: neither an image nor a text file; expected images or a list of them") from None
     except OSError as error:
@@ -83,28 +106,31 @@ def _lines(path: Path) -> list[str]:
 
 
 def _stems(lines: list[str]) -> list[str]:
-    """Returns the names of a list that leaves out the suffixes, as those of VOC do; a number may follow each."""
+    """Returns the lines of a list that leaves out the suffixes, as those of VOC do."""
     rows = [line for line in lines if line and not line.startswith("#")]
     if any(_LINE.match(line) for line in rows[:_STEMS_CHECKED]):
         return []
-    return list(dict.fromkeys(line.split()[0].replace("\\", "/") for line in rows))
+    return list(dict.fromkeys(line.replace("\\", "/") for line in rows))
 
 
 def _listed_stems(path: Path, split: str, root: Path | None, stems: list[str]) -> ListedFiles:
     bases = [root] if root is not None else _around(path)
     places = [place for base in bases for place in (base / "JPEGImages", *_places(base, split, path.stem))]
     for place in dict.fromkeys(places):
-        if not any(is_file(place / f"{stems[0]}{suffix}") for suffix in _COMMON):
+        if not any(is_file(place / f"{name}{suffix}") for name in _names_of(stems[0]) for suffix in _COMMON):
             continue
         files = {key_of(name): place / name for name in list_files(place, IMAGE_SUFFIXES)}
+        stems = [next((name for name in _names_of(stem) if name in files), stem.split()[0]) for stem in stems]
+        stems = list(dict.fromkeys(stems))
         missing = [stem for stem in stems if stem not in files]
         if missing:
             raise InputError(
                 f"{path}: {len(missing)} of {len(stems)} images are not in {place} ({some(missing)[:400]}); correct "
                 "the list or add the files"
             )
-        labels = place.parent / "SegmentationClass"
-        found = keyed(labels, list_labels(labels)) if labels.is_dir() else {}
+        folders = [place.parent / name for name in _LABELS]
+        labels = [keyed(folder, list_labels(folder)) for folder in folders if folder.is_dir()]
+        found = max(labels, key=lambda one: len(one.keys() & set(stems)), default={})
         return ListedFiles(place, {stem: (files[stem], found.get(stem)) for stem in stems})
     raise InputError(
         f"{path}: found no image {stems[0][:200]}, with any suffix, in {path.parent} and the folders around it, "

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -61,6 +62,8 @@ class Release:
         splits: split -> its folder, where they differ.
         marks: patterns of files or folders below the root, all of which are there.
         listed: a file of stems that makes up a split.
+        rivals: folders below the root with other pictures of the same places, as of other bands: which of them are
+            wanted depends on the model, so that the user has to pick one.
     """
 
     about: str
@@ -70,6 +73,22 @@ class Release:
     splits: Mapping[str, str] = field(default_factory=dict)
     marks: tuple[str, ...] = ()
     listed: str = ""
+    rivals: tuple[str, ...] = ()
+
+
+_POTSDAM = ("2_Ortho_RGB", "3_Ortho_IRRG", "4_Ortho_RGBIR")
+
+
+def _potsdam(folder: str, bands: str) -> Release:
+    kinds = (("all", "_label"), ("for_participants", "_label"))
+    eroded = (("all_noBoundary", "_label_noBoundary"), ("for_participants_no_Boundary", "_label_noBoundary"))
+    return Release(
+        f"ISPRS Potsdam: {folder} ({bands}) and 5_Labels_all (or 5_Labels_for_participants, _noBoundary).",
+        folder,
+        tuple(LabelKind(f"5_Labels_{kind}", f"(?i){end}$", "auto", "isprs") for kind, end in (*kinds, *eroded)),
+        marks=(f"{folder}/top_potsdam_*",),
+        rivals=tuple(other for other in _POTSDAM if other != folder),
+    )
 
 
 RELEASES: dict[str, Release] = {
@@ -160,6 +179,19 @@ RELEASES: dict[str, Release] = {
         splits=_CAPITAL,
         marks=("*/Urban/images_png|*/Rural/images_png",),
     ),
+    "potsdam-rgb": _potsdam(_POTSDAM[0], "red, green, blue"),
+    "potsdam-irrg": _potsdam(_POTSDAM[1], "infrared, red, green"),
+    "potsdam-rgbir": _potsdam(_POTSDAM[2], "four bands"),
+    "vaihingen": Release(
+        "ISPRS Vaihingen: top/top_mosaic_09cm_area1.tif and gts_for_participants (or the complete ground truth).",
+        "top",
+        (
+            LabelKind("ISPRS_semantic_labeling_Vaihingen_ground_truth_COMPLETE", "", "auto", "isprs"),
+            LabelKind("gts_for_participants", "", "auto", "isprs"),
+            LabelKind("ISPRS_semantic_labeling_Vaihingen_ground_truth_eroded_COMPLETE", "", "auto", "isprs"),
+        ),
+        marks=("top/top_mosaic_*",),
+    ),
     "ade20k": Release(
         "ADE20K (scene parsing): images/<split> and annotations/<split>; 0 is ignored.",
         "images/{split}",
@@ -174,9 +206,11 @@ RELEASES: dict[str, Release] = {
             # Of labelme, which keeps arrays under the usual name.
             LabelKind("SegmentationClassPNG", "", "auto", "voc", "labelmap.txt"),
             LabelKind("SegmentationClass", "", "auto", "voc", "labelmap.txt"),
+            # Labels of more images, by others: of the lists trainaug and train_aug.
+            LabelKind("SegmentationClassAug", "", "auto", "voc", "labelmap.txt"),
         ),
         listed="ImageSets/Segmentation/{split}.txt",
-        marks=("SegmentationClass",),
+        marks=("SegmentationClass|SegmentationClassAug",),
     ),
     "drive": Release(
         "DRIVE: <split>/images/21_training.tif and <split>/1st_manual/21_manual1.gif.",
@@ -280,12 +314,18 @@ def spot(release: Release, path: Path, split: str, inner: Sequence[Path] = ()) -
         if not any(_along(path, place) for place in (images, *folders)):
             continue
         within = path.relative_to(images) if path.is_relative_to(images) else Path()
+        rivals = [name for name in release.rivals if (base / name).is_dir()]
+        if rivals and not path.is_relative_to(images):
+            if not base.is_relative_to(path):
+                # Labels alone were picked.
+                continue
+            raise InputError(
+                f"{base}: found {', '.join((release.images, *rivals))}, which show the same places in other bands; "
+                "pick the one with the bands that the source was trained on"
+            )
         named = re.escape(folder)
         kinds = [replace(kind, names=kind.names.replace("{split}", named)) for kind in release.kinds]
-        listed = base / release.listed.format(split=folder) if release.listed else None
-        if listed is not None and not listed.is_file():
-            _refuse_absent_list(listed, split)
-            listed = None
+        listed = _list_of(base / release.listed, split) if release.listed else None
         has_splits = "{split}" in release.images + release.names
         return Spot(
             base,
@@ -355,11 +395,21 @@ def _other_splits(release: Release, base: Path, path: Path) -> list[str]:
     return [name for name, folder in folders.items() if folder.is_dir()]
 
 
-def _refuse_absent_list(listed: Path, split: str) -> None:
-    """Raises an error if there are lists of other splits only: taking all images would be wrong."""
-    others = [name for name in _SPLITS if listed.with_name(f"{name}.txt").is_file()]
-    if others:
-        raise InputError(f"{listed.parent}: found {', '.join(others)}, expected the split {split}; give another one")
+def _list_of(pattern: Path, split: str) -> Path | None:
+    """Finds the list of a split, whatever it is called; None where there is none of any split.
+
+    Raises:
+        InputError: there are lists of other splits only: taking all images would be wrong.
+    """
+    with contextlib.suppress(OSError), os.scandir(pattern.parent) as entries:
+        found = {Path(entry.name).stem.lower(): Path(entry.path) for entry in entries if entry.name.endswith(".txt")}
+        if ours := next((found[word] for word in (split, *SPLIT_WORDS.get(split, ())) if word in found), None):
+            return ours
+        if others := [name for name in (*_SPLITS, *_LONG.values()) if name in found]:
+            raise InputError(
+                f"{pattern.parent}: found {', '.join(others)}, expected the split {split}; give another one"
+            )
+    return None
 
 
 def _marked(release: Release, base: Path) -> bool:

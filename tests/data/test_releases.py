@@ -71,6 +71,11 @@ TREES = {
     "ade20k": ("ADE/images/validation/ADE_val_0000000{}.jpg", "ADE/annotations/validation/ADE_val_0000000{}.png",
                [1, 150, 0], "ade20k", [0, 149, 255], "ADE/images/validation"),
     "loveda": ("Val/Urban/images_png/{}.png", "Val/Urban/masks_png/{}.png", [1, 7, 0], "loveda", [0, 6, 255], "Val"),
+    **{f"potsdam-{bands.lower()}": (f"{folder}/top_potsdam_2_{{}}_{bands}.tif",
+                                    "5_Labels_all/top_potsdam_2_{}_label.tif", [0, 1, 2], "isprs", [0, 4, 255], folder)
+       for bands, folder in (("RGB", "2_Ortho_RGB"), ("IRRG", "3_Ortho_IRRG"), ("RGBIR", "4_Ortho_RGBIR"))},
+    "vaihingen": ("top/top_mosaic_09cm_area{}.tif", "gts_for_participants/top_mosaic_09cm_area{}.tif",
+                  [0, 1, 2], "isprs", [0, 4, 255], "top"),
     "drive": ("test/images/2{}_test.tif", "test/1st_manual/2{}_manual1.gif", [0, 255, 0], "vessels", [0, 1, 0], "test"),
     "stare": ("stare-images/im000{}.ppm", "labels-ah/im000{}.ah.ppm",
               [0, 255, 0], "vessels", [0, 1, 0], "stare-images"),
@@ -83,7 +88,11 @@ TREES = {
     "splits-of-pairs": ("val/images/{}.jpg", "val/masks/{}_mask.png", [0, 10, 11], "camvid", [0, 10, 255], "val"),
     "pairs": ("images/val/{}.jpg", "masks/val/{}.png", [0, 10, 11], "camvid", [0, 10, 255], ""),
 }  # fmt: skip
-COLOURS = {"camvid-raw": [(128, 64, 128), (64, 0, 128), (0, 0, 0)]}
+_ISPRS = [(255, 255, 255), (255, 255, 0), (0, 0, 0)]
+COLOURS = {
+    "camvid-raw": [(128, 64, 128), (64, 0, 128), (0, 0, 0)],
+    **dict.fromkeys(("potsdam-rgb", "potsdam-irrg", "potsdam-rgbir", "vaihingen"), _ISPRS),
+}
 
 
 @pytest.fixture(params=sorted(TREES))
@@ -166,6 +175,24 @@ def test_an_export_in_the_form_of_cityscapes_has_ids_of_its_own(tmp_path):
     assert read_truth(dataset.samples[0], dataset, classes).ravel()[:3].tolist() == [0, 2, 1]
     with pytest.raises(InputError, match="expected the split val"):
         open_dataset(tmp_path, split="val", classes=classes)
+
+
+def test_two_folders_of_the_same_places_in_other_bands_are_a_question(tmp_path):
+    classes = load_class_set("isprs")
+    for name in ("potsdam-rgb", "potsdam-irrg"):
+        images, labels, ids, *_ = TREES[name]
+        save(tmp_path, images, labels, ids, colours=COLOURS[name])
+    for end in ("all_noBoundary/top_potsdam_2_{}_label_noBoundary", "for_participants/top_potsdam_2_{}_label"):
+        save(tmp_path, "", f"5_Labels_{end}.tif", [2, 2, 2], colours=COLOURS["potsdam-rgb"])
+    for picked in (tmp_path, tmp_path.parent):
+        with pytest.raises(InputError, match=r"found 2_Ortho_RGB, 3_Ortho_IRRG, which show the same .* pick the one"):
+            open_dataset(picked, classes=classes)
+    dataset = open_dataset(tmp_path / "3_Ortho_IRRG", classes=classes)
+    assert (dataset.layout, len(dataset), dataset.labelled) == ("potsdam-irrg", 2, 2)
+    assert {sample.label.parent.name for sample in dataset.samples} == {"5_Labels_all"}
+    assert all("IRRG" in sample.image.name for sample in dataset.samples)
+    # Labels alone.
+    assert inspect(tmp_path / "5_Labels_all", classes).problems == ()
 
 
 def test_a_release_says_its_class_set(tmp_path):
@@ -371,3 +398,27 @@ def test_class_sets_that_data_sets_bring(tmp_path, name, text, names):
         (tmp_path / name).write_text(bad)
         with pytest.raises(InputError, match="classes"):
             load_class_set(tmp_path / name)
+
+
+def test_the_lists_of_voc_as_others_name_them(tmp_path):
+    """``Train.txt`` of a project of CVAT, and ``train_aug.txt``, whose labels lie in a folder of their own."""
+    save(tmp_path, "JPEGImages/f {}.jpg", "SegmentationClassAug/f {}.png", [0, 1, 2], numbers=range(6))
+    lists = tmp_path / "ImageSets" / "Segmentation"
+    lists.mkdir(parents=True)
+    (lists / "Train.txt").write_text("f 0\r\nf 1\r\nf 2\r\n", encoding="utf-16")
+    (lists / "Validation.txt").write_text("f 3 1\nf 4 -1\n")
+    (lists / "train_aug.txt").write_text("/JPEGImages/f 5.jpg /SegmentationClassAug/f 5.png\n")
+    assert open_dataset(tmp_path).labelled == 3
+    # The usual labels, of fewer images.
+    save(tmp_path, "", "SegmentationClass/f {}.png", [0, 1, 1], numbers=range(2, 5))
+    wanted = {"train": ("Aug", 3), "val": ("Class", 2), "train_aug": ("Aug", 1)}
+    for split, (folder, count) in wanted.items():
+        dataset = open_dataset(tmp_path, split=split)
+        assert (dataset.layout, len(dataset), dataset.labelled) == ("voc", count, count), split
+        assert all(sample.label.parent.name.endswith(folder) for sample in dataset.samples)
+    for name, (folder, count) in zip(("Train", "Validation", "train_aug"), wanted.values(), strict=True):
+        dataset = open_dataset(lists / f"{name}.txt")
+        assert (len(dataset), dataset.labelled) == (count, count), name
+        assert all(sample.label.parent.name.endswith(folder) for sample in dataset.samples)
+    with pytest.raises(InputError, match="found train, validation, expected the split test"):
+        open_dataset(tmp_path, split="test")
