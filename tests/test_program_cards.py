@@ -11,7 +11,6 @@ from onnx import TensorProto, helper
 from crots.card import CARD_KEY, ModelCard, Normalisation
 from crots.config import Size
 from crots.errors import InputError
-from crots.nets.reading import model_card
 from crots.opening import Inputs, card_of
 from crots.program_cards import CARD_FILE, program_card
 from crots.project_config import ProjectConfig, override
@@ -53,7 +52,7 @@ FORMS = ("onnx", "torchscript")
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning", "ignore:.*torch.jit:FutureWarning")
 def test_the_card_of_a_program_is_read_alike_with_and_without_torch(tmp_path, form):
     path = write(tmp_path, form, CARD.to_dict())
-    assert program_card(path) == card_of(path) == model_card(path) == CARD
+    assert program_card(path) == card_of(path) == CARD
     inputs = Inputs(override(ProjectConfig(), {"source.file": str(path)}), tmp_path)
     assert inputs.implied_classes == inputs.source_classes == CLASSES
     # It is no network of that name, whose weights a student could take.

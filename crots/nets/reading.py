@@ -22,7 +22,7 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from crots.card import CARD_KEY, ModelCard, file_card, read_card
+from crots.card import CARD_KEY, ModelCard, read_card
 from crots.errors import InputError
 from crots.files import is_pointer
 from crots.folders import folder_card, is_model_folder
@@ -32,7 +32,6 @@ from crots.nets.entries import find_entry
 from crots.nets.heads import check_head
 from crots.nets.parts import check_file, first_part, other_parts
 from crots.nets.reasons import parsed, stranger
-from crots.program_cards import program_card
 from crots.trust import program_kind
 
 FileKind = Literal["weights", "safetensors", "onnx", "torchscript", "exported"]
@@ -171,20 +170,6 @@ def _read_safetensors(path: Path) -> WeightsFile:
         raise InputError(f"{path} holds no tensors; expected the weights of a network")
     card = read_card(metadata[CARD_KEY], path) if CARD_KEY in metadata else None
     return WeightsFile(path, tensors, card, "safetensors")
-
-
-def model_card(path: Path) -> ModelCard | None:
-    """Returns the card of a model file of any form; None where it has none. No program is run for it.
-
-    Raises:
-        InputError: it cannot be read.
-    """
-    if is_model_folder(path):
-        return folder_card(path)
-    kind = file_kind(path)
-    if kind in _NOT_WEIGHTS:
-        return program_card(path)
-    return file_card(path) if kind == "safetensors" else read_weights(path).card
 
 
 def _read_torch(path: Path, part: str, prefix: str) -> WeightsFile:

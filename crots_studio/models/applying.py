@@ -14,7 +14,6 @@ from crots.files import exists, free_place
 from crots.options import PredictOptions, SourceOptions
 from crots.project import Project
 from crots.project_config import ProjectConfig
-from crots.stages.predict import VIDEO_SUFFIXES
 from crots.trust import is_factory
 from crots_studio.background.loading import preload_torch
 from crots_studio.models.exporting import Checkpoint, checkpoints, read_card
@@ -54,11 +53,6 @@ class ApplyForm:
     images: Path | None
     out: Path | None
     options: PredictOptions
-
-    @property
-    def is_video(self) -> bool:
-        """Whether the frames of a video are to be predicted."""
-        return self.images is not None and self.images.suffix.lower() in VIDEO_SUFFIXES
 
     def problem(self) -> str:
         """Says what is missing; empty where nothing is."""

@@ -106,11 +106,6 @@ class LabelList:
         """Whether there are pseudo-labels."""
         return bool(len(self) and not np.isnan(self.entropy).all())
 
-    @property
-    def easy_count(self) -> int:
-        """Images in the easy half."""
-        return int(len(self) - self.hard.sum()) if self.labelled else 0
-
     def row(self, index: int) -> LabelRow:
         """Returns one image."""
         entropy = float(self.entropy[index])

@@ -91,10 +91,6 @@ class MergedChanges:
     taken: Values
     conflicts: tuple[Conflict, ...]
 
-    def with_theirs(self) -> ProjectConfig:
-        """The configuration with the file's values where they conflict."""
-        return with_values(self.config, {conflict.path: conflict.theirs for conflict in self.conflicts})
-
 
 def merge(base: ProjectConfig, mine: ProjectConfig, theirs: ProjectConfig) -> MergedChanges:
     """Merges two configurations that were changed from the same base."""

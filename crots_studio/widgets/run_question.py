@@ -28,7 +28,7 @@ class RunQuestion(QMessageBox):
 
     def __init__(self, session: Session, parent: QWidget, request: RunRequest, other: str) -> None:
         super().__init__(parent)
-        self._session, self._request = session, request
+        self._session = session
         assert session.project is not None
         self._folder = session.project.folder
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)

@@ -15,8 +15,8 @@ from crots.config import Size
 from crots.errors import InputError
 from crots.nets.checkpoint_cards import checkpoint_card
 from crots.nets.model import create_model
-from crots.nets.reading import model_card
 from crots.nets.weights import save_safetensors
+from crots.opening import card_of
 from crots.project import Project
 from crots.taxonomy import ClassSet, load_class_set
 
@@ -76,7 +76,7 @@ def test_adapting_takes_the_classes_of_the_student(crots, pictures):
     few = ["--steps", "1", "--batch", "2", "--size", "64x64"]
     ran = crots("adapt", "--images", pictures / "images", "--student", student, *few, *QUIET, "--out", pictures / "out")
     assert ran.code == 0, ran.err
-    assert model_card(pictures / "out" / "student.safetensors").class_set.names == STRANGE.names
+    assert card_of(pictures / "out" / "student.safetensors").class_set.names == STRANGE.names
 
 
 def test_a_class_map_names_the_target(crots, pictures):

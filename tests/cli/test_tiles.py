@@ -12,8 +12,8 @@ from crots.images import read_image, write_image
 from crots.label_files import read_labels, write_labels
 from crots.nets.export import export_as
 from crots.nets.model import create_model
-from crots.nets.reading import model_card
 from crots.nets.weights import save_safetensors
+from crots.opening import card_of
 from crots.options import RuntimeOptions
 from crots.taxonomy import load_class_set
 from crots.training.tiled import Tiles, logits_of
@@ -97,7 +97,7 @@ def test_a_file_without_the_note_gets_it_on_export(crots, model, images, tmp_pat
     out = tmp_path / "n.safetensors"
     words = ["--tile", "64x64", "--tile-overlap", "0.25", "--images", images]
     assert crots("export", tmp_path / "m.safetensors", "--format", "safetensors", "--out", out, *words).code == 0
-    card = model_card(out)
+    card = card_of(out)
     assert card is not None and (card.size, card.tile_overlap) == (TILE, 0.25)
 
 

@@ -16,7 +16,7 @@ from crots.events import Evaluated, Note
 from crots.images import image_size, read_image
 from crots.label_files import read_confidence, read_labels, write_confidence, write_labels
 from crots.methods.pseudo import confident
-from crots.nets.reading import model_card
+from crots.opening import card_of
 from crots.project import Project
 from crots.stages.labellers import NetworkLabels
 from crots.stages.project_stages import open_material as material_of
@@ -76,7 +76,7 @@ def test_a_whole_project_runs_on_tiles(make):
         assert image_size(folder / "confidence" / f"{world.key(number)}.png") == size
     assert len(material_of(project, bench_of(project)).tiled(bench_of(project).tiling).samples) == TILES
     for key in ("baseline", "adapt-1", "adapt-2"):
-        card = model_card(project.stage_folder(key) / STUDENT)
+        card = card_of(project.stage_folder(key) / STUDENT)
         assert (card.size, card.tile_overlap) == (Size(32, 32), 0.25)
     patches = sorted((project.stage_folder("mine") / "patches").rglob("*.png"))
     assert patches and {image_size(path) for path in patches} == {Size(16, 16)}
