@@ -26,6 +26,8 @@ _LABEL_ENDINGS = (
 )
 # Words, numbers and signs of a name; letters and digits are separate.
 _TOKEN = re.compile(r"\d+|[^\W\d_]+|[\W_]")
+_SIGNED = re.compile(r"(?<!\d)-\d+|" + _TOKEN.pattern)
+_MINUS = re.compile(r"(?<!\d)-\d")
 # A number that stands by itself; those of leftImg8bit, manual1 and 1stHO do not.
 _NUMBER = re.compile(r"(?<![^\W_])\d+(?![^\W_])")
 # What Label Studio writes before the names of uploaded files.
@@ -200,8 +202,15 @@ def _but_for_one_word(keys: Collection[str], files: Collection[str]) -> Pairing 
     roles = [own - other for own, other in (common, reversed(common))]
     if max(map(len, roles)) > 1:
         return None
-    image, file = (lambda key, role=role: _parts_without(key, role) for role in roles)
+    signed = _are_signed(keys, files)
+    image, file = (lambda key, role=role: _parts_without(key, role, signed) for role in roles)
     return Pairing(image, file)
+
+
+def _are_signed(keys: Collection[str], files: Collection[str]) -> bool:
+    """Whether a hyphen before a number is a minus, since it stands in some names of a side only."""
+    counts = ((sum(_MINUS.search(key) is not None for key in side), len(side)) for side in (keys, files))
+    return any(0 < count < every for count, every in counts)
 
 
 def _words_of_all(keys: Iterable[str]) -> frozenset[str]:
@@ -214,18 +223,19 @@ def _words_of_all(keys: Iterable[str]) -> frozenset[str]:
     return common or frozenset()
 
 
-def _parts(key: str) -> list[str]:
+def _parts(key: str, *, signed: bool = False) -> list[str]:
     """Words in lower case, and numbers as they count."""
-    found = _TOKEN.findall(composed(key).lower())
-    return [_counted(part) for part in found if part.isalnum()]
+    found = (_SIGNED if signed else _TOKEN).findall(composed(key).lower())
+    return [_counted(part) for part in found if part.lstrip("-").isalnum()]
 
 
 def _counted(number: str) -> str:
-    return number.lstrip("0") or "0" if number.isdigit() else number
+    digits = number.lstrip("-")
+    return number[: len(number) - len(digits)] + (digits.lstrip("0") or "0") if digits.isdigit() else number
 
 
-def _parts_without(key: str, role: frozenset[str]) -> str | None:
-    return "/".join(part for part in _parts(key) if part not in role) or None
+def _parts_without(key: str, role: frozenset[str], signed: bool) -> str | None:
+    return "/".join(part for part in _parts(key, signed=signed) if part not in role) or None
 
 
 @dataclass(frozen=True)
@@ -280,7 +290,10 @@ def learned(
     part = composed if in_folders else _last
     names, images = {part(key) for key in files}, [part(key) for key in keys]
     sampled = [images[place] for place in evenly_spread(len(images), _LEARNED_FROM)]
-    changes = sorted(_changes(sampled, names), key=lambda change: -_fitting(change, sampled, names))
+    found = _changes(sampled, names)
+    if _are_signed(images, names):
+        found = [change for change in found if change.image.endswith("-") == change.file.endswith("-")]
+    changes = sorted(found, key=lambda change: -_fitting(change, sampled, names))
     fits = {change: _fitting(change, images, names) for change in changes[:_LEARNED_FROM]}
     most = max(fits.values(), default=0)
     if not most or (most == 1 and len(keys) > 1):
@@ -357,6 +370,9 @@ def _between_common_ends(keys: Collection[str], files: Collection[str]) -> Pairi
     cuts = [_common_ends([_last(key) for key in side]) for side in (keys, files)]
     if not any(map(any, cuts)):
         return None
+    if _are_signed(keys, files):
+        cuts = [(head - any(_MINUS.match(_last(key), head - 1) for key in side if head), tail)
+                for side, (head, tail) in zip((keys, files), cuts, strict=True)]  # fmt: skip
     image, file = (lambda key, cut=cut: _last(key)[cut[0] : len(_last(key)) - cut[1]] for cut in cuts)
     return Pairing(image, file)
 

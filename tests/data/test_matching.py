@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -200,3 +201,27 @@ def test_numbers_that_are_padded_differently():
     assert matched(["a_01", "a_2"], "a_1", "a_002") == {"a_01": "a_1", "a_2": "a_002"}
     with pytest.raises(InputError):
         matched(["1", "01"], "001", "0001")
+
+
+SIGNED = [("{}", "{}"), ("img_{}", "mask_{}"), ("{}_image", "{}_label"), ("img{}", "mask{}"), ("a/{}", "b/{}"),
+          ("{}", "{}_mask"), ("img {}", "label {}"), ("x_{}_rgb", "x_{}_gt"), ("t{}", "t{}.ah")]  # fmt: skip
+
+
+@pytest.mark.parametrize(("image", "label"), SIGNED)
+def test_a_minus_before_a_number_counts(image, label):
+    """Where half of the images have labels, and one label no image, nobody gets that of another sign."""
+    generator = np.random.default_rng(0)
+    for form in ("d", "03d"):
+        for _ in range(40):
+            numbers = [format(number, form) for number in generator.choice(np.arange(-12, 13), 7, replace=False)]
+            images, labelled = numbers[:6], [*numbers[:3], numbers[6]]
+            files = {label.format(number): Path(label.format(number)) for number in labelled}
+            found = match([image.format(number) for number in images], files, what="label", folder=Path(), partial=True)
+            wanted = {image.format(number): files[label.format(number)] for number in images[:3]}
+            assert found == wanted, (images, labelled)
+
+
+def test_a_hyphen_in_all_names_is_none():
+    files = {f"mask_{number}": Path(f"mask_{number}.png") for number in (1, 2)}
+    found = match(["img-01", "img-02"], files, what="label", folder=Path())
+    assert found == {"img-01": files["mask_1"], "img-02": files["mask_2"]}
