@@ -99,6 +99,11 @@ class ImageList(QWidget):
             self._arrange(keep="")
 
     @property
+    def arranged(self) -> tuple[int, ...]:
+        """Indices of the listed images in the `LabelList`, in their order."""
+        return tuple(self._order)
+
+    @property
     def current(self) -> int:
         """Index of the current image in the `LabelList`, -1 for none."""
         row = self.thumbnails.current
