@@ -26,15 +26,19 @@ class PaletteEntry:
 
 
 def rank(entry: PaletteEntry, text: str) -> int | None:
-    """Returns how well an entry matches the typed text, smaller is better; None if it does not match."""
+    """Returns how well an entry matches the typed text, smaller is better; None if it does not match.
+
+    What is called so comes first, then what has the text inside its title, then what only mentions it.
+    """
     wanted = text.lower().split()
-    title = entry.title.lower()
-    everywhere = f"{title} {entry.place} {entry.words}".lower()
+    title, words = entry.title.lower(), entry.words.lower()
+    everywhere = f"{title} {entry.place.lower()} {words}"
     if not all(word in everywhere for word in wanted):
         return None
     if not wanted:
         return 0
-    if title.startswith(text.strip().lower()):
+    # The words of an option begin with its name in the project's file.
+    if any(name.startswith(text.strip().lower()) for name in (title, words)):
         return 0
     starts = title.split()
     if all(any(start.startswith(word) for start in starts) for word in wanted):

@@ -75,6 +75,11 @@ class RunState:
         return min(1.0, self.done / self.total) if self.total else 0.0
 
     @property
+    def fraction_known(self) -> bool:
+        """Whether `fraction` says how far the run is: neither before a stage's first step nor after its last one."""
+        return 0 < self.done < self.total or self.paused
+
+    @property
     def seconds_left(self) -> float | None:
         """Remaining seconds of this stage, from the rate of the last minute; None while unknown.
 

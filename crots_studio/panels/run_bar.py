@@ -142,6 +142,8 @@ class RunBar(QFrame):
         session, state = self._session, self._session.run.state
         busy, project = session.run.busy, session.project is not None
         self.bar.setVisible(busy)
+        # Without an end, the bar moves all the same: one that stands still for a minute looks as if the run hung.
+        self.bar.setRange(0, 1000 if not busy or state.fraction_known else 0)
         self.bar.setValue(round(1000 * state.fraction) if busy else 0)
         self.text.setText(state.text if busy else self._idle_words())
         self.text.setToolTip(plain_tooltip(self.text.text()))

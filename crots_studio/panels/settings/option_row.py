@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 )
 
 from crots_studio.models.option_form import OptionField, shown
+from crots_studio.models.palette import PaletteEntry, rank
 from crots_studio.plain import Label, plain_tooltip, strong
 from crots_studio.settings import Settings
 from crots_studio.widgets.controls import indent
@@ -114,10 +115,9 @@ class OptionRow(QWidget):
         self.slider.blockSignals(False)
         self.slider.setToolTip(plain_tooltip(field.tooltip))
 
-    @property
-    def searched(self) -> str:
-        """The words in which a search looks, in lower case."""
-        return f"{self.path} {self.label.text()} {self.label.toolTip()}".lower()
+    def rank(self, text: str) -> int | None:
+        """Returns how well the option matches the text of a search, smaller is better; None if it does not match."""
+        return rank(PaletteEntry(self._field.title, words=f"{self.path} {self._field.tooltip}"), text)
 
     @property
     def stops(self) -> list[QWidget]:
@@ -133,6 +133,7 @@ class OptionRow(QWidget):
 
     def show_field(self, field: OptionField) -> None:
         """Shows another value, default or error of the same option."""
+        self._field = field
         self._show(field)
         self._show_slider(field)
         self.label.setText(strong(field.title) if field.changed else field.title)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from typing import Any
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import (
+    QBoxLayout,
     QComboBox,
     QHBoxLayout,
     QLabel,
+    QLayout,
     QLineEdit,
     QPushButton,
     QScrollArea,
@@ -31,6 +34,8 @@ from crots_studio.widgets.drop_hint import leave_drops
 from crots_studio.widgets.icon_button import IconButton
 
 _NARROWEST = 312
+# Behind all matches of a search.
+_LAST = 1000
 # Sections of what the user has chosen for this project alone.
 _INPUTS = ("data", "task", "source", "student")
 
@@ -44,6 +49,21 @@ def section_about(section: str) -> str:
     return (SECTIONS[section].__doc__ or "").strip().splitlines()[0]
 
 
+def _widgets(layout: QLayout | None) -> list[QWidget]:
+    """The widgets of a layout, from top to bottom."""
+    items = [layout.itemAt(place) for place in range(layout.count())] if layout is not None else []
+    return [widget for item in items if item is not None and (widget := item.widget()) is not None]
+
+
+def _put(widgets: list[QWidget], layout: QLayout | None) -> bool:
+    """Puts the widgets of a layout in this order; says whether it had another one."""
+    if not isinstance(layout, QBoxLayout) or _widgets(layout) == widgets:
+        return False
+    for place, widget in enumerate(widgets):
+        layout.insertWidget(place, widget)
+    return True
+
+
 class SettingsPanel(QWidget):
     """Edits any option of the project, a section at a time."""
 
@@ -53,6 +73,8 @@ class SettingsPanel(QWidget):
         self.form: OptionForm | None = None
         self.rows: dict[str, OptionRow] = {}
         self._pages: dict[str, QWidget] = {}
+        # All that stands on a page, in the order without a search.
+        self._parts: dict[str, list[QWidget]] = {}
         self._abouts: dict[str, QLabel] = {}
         self.headings: dict[tuple[str, str], QLabel] = {}
         # A button for the folded options of each group, and which have been unfolded.
@@ -180,23 +202,44 @@ class SettingsPanel(QWidget):
     def _show_section(self) -> None:
         if self.form is None:
             return
-        wanted, words = self.section.currentData(), self.search.text().strip().lower()
+        wanted, words = self.section.currentData(), self.search.text().strip()
         for section in SECTIONS if words else (wanted,):
             self._page(section)
-        for row in self.rows.values():
-            field = self.form.field(row.path)
+        ranks = {path: row.rank(words) for path, row in self.rows.items()}
+        for path, row in self.rows.items():
+            field = self.form.field(path)
             unfolded = not field.folded or (field.section, field.group) in self._unfolded
-            row.setVisible(words in row.searched if words else unfolded)
+            row.setVisible(ranks[path] is not None if words else unfolded)
         self._show_folds(bool(words))
+        found = {path.partition(".")[0] for path, place in ranks.items() if place is not None}
         for section, page in self._pages.items():
-            found = any(words in row.searched for row in page.findChildren(OptionRow))
-            page.setVisible(found if words else section == wanted)
+            page.setVisible(section in found if words else section == wanted)
             self._abouts[section].setText(section_title(section) if words else section_about(section))
-        self.nothing.setVisible(bool(words) and not any(words in row.searched for row in self.rows.values()))
+        self._arrange(ranks if words else {})
+        self.nothing.setVisible(bool(words) and not found)
         changed = any(field.changed or field.error for field in self.form.fields(wanted))
         self.reset_all.setEnabled(changed and not words)
         # Folders and files have no defaults: a slip would cost all of them, and each has a reset of its own.
         self.reset_all.setVisible(self.section.currentData() not in _INPUTS)
+
+    def _arrange(self, ranks: Mapping[str, int | None]) -> None:
+        """Puts the best matches of a search on top, in each section and among them; without ranks, all in its order."""
+        best: dict[str, int] = {}
+
+        def place(widget: QWidget) -> int:
+            found = ranks.get(widget.path) if isinstance(widget, OptionRow) else None
+            # What is hidden in a search may stand anywhere; the section's name stays on top.
+            return _LAST if found is None else found
+
+        for section, parts in self._parts.items():
+            about, *others = parts
+            ordered = sorted(others, key=place) if ranks else others
+            _put([about, *ordered], self._pages[section].layout())
+            best[section] = min(map(place, others), default=_LAST)
+        sections = sorted((name for name in SECTIONS if name in self._pages), key=lambda name: best[name])
+        if _put([self._pages[name] for name in sections], self._stack):
+            self._scroll.verticalScrollBar().setValue(0)
+        self._order_tabs()
 
     def _show_folds(self, searching: bool) -> None:
         assert self.form is not None
@@ -231,7 +274,7 @@ class SettingsPanel(QWidget):
         self._abouts[section] = about
         about.setProperty("role", "muted")
         about.setWordWrap(True)
-        column.addWidget(about)
+        parts: list[QWidget] = [about]
         fields = self.form.fields(section)
         several = len({field.group for field in fields}) > 1
         for group, of_group in itertools.groupby(fields, key=lambda field: field.group):
@@ -240,18 +283,19 @@ class SettingsPanel(QWidget):
                 heading.setProperty("role", "strong")
                 heading.setContentsMargins(0, 10, 0, 2)
                 self.headings[section, group] = heading
-                column.addWidget(heading)
+                parts.append(heading)
             for field in of_group:
                 row = OptionRow(field, self._session.settings)
                 row.edited.connect(self._edited)
                 row.reset.connect(self._reset)
                 self.rows[field.path] = row
-                column.addWidget(row)
-            column.addWidget(self._fold(section, group))
-        self._pages[section] = page
+                parts.append(row)
+            parts.append(self._fold(section, group))
+        for part in parts:
+            column.addWidget(part)
+        self._pages[section], self._parts[section] = page, parts
         self._stack.insertWidget(self._stack.count() - 1, page)
         leave_drops(page)
-        self._order_tabs()
         return page
 
     def _fold(self, section: str, group: str) -> QPushButton:
@@ -263,29 +307,22 @@ class SettingsPanel(QWidget):
         return button
 
     def _order_tabs(self) -> None:
-        """Pages are made late; the Tab key shall still go from the search through the rows to the command line."""
+        """Pages are made late, and a search moves rows: the Tab key goes as the eye does, then to the command line."""
         stops: list[QWidget] = [self.section, self.reset_all, self.search]
-        for section in SECTIONS:
-            if page := self._pages.get(section):
-                rows = {row.path: row for row in page.findChildren(OptionRow)}
-                for path, row in rows.items():
-                    stops += row.stops
-                    if self._last_of_group(path):
-                        stops.append(self.folds[section, group_of(section, path.partition(".")[2])])
+        for page in _widgets(self._stack):
+            for part in _widgets(page.layout()):
+                if isinstance(part, OptionRow):
+                    stops += part.stops
+                elif isinstance(part, QPushButton):
+                    stops.append(part)
         stops += [self.command, self.copy_button]
         for before, after in itertools.pairwise(stops):
             QWidget.setTabOrder(before, after)
 
-    def _last_of_group(self, path: str) -> bool:
-        assert self.form is not None
-        section = path.partition(".")[0]
-        fields = self.form.fields(section)
-        number = next(place for place, field in enumerate(fields) if field.path == path)
-        return number + 1 == len(fields) or fields[number + 1].group != fields[number].group
-
     def _go_to_match(self) -> None:
         """Goes from the search to the first option that was found."""
-        row = next((row for row in self.rows.values() if row.isVisible()), None)
+        rows = (part for page in _widgets(self._stack) for part in _widgets(page.layout()))
+        row = next((row for row in rows if isinstance(row, OptionRow) and row.isVisible()), None)
         if row is not None:
             row.stops[0].setFocus(Qt.FocusReason.TabFocusReason)
 

@@ -1,7 +1,10 @@
 """The bar at the top: once nothing is left to run, it offers what comes next."""
 
+import threading
+
 from PySide6.QtCore import Qt
 
+from crots.events import Progress, StageStarted
 from crots_studio.panels.run_bar import RunBar
 from tests.studio.fake_project import make_fake_project
 
@@ -32,3 +35,36 @@ def test_what_will_run_and_what_it_replaces_is_said_before(qtbot, session, show_
     qtbot.waitUntil(lambda: bar.text.text() == "Ready to run 3 stages; replaces 3 results", timeout=60_000)
     tip = bar.run.toolTip()
     assert "Round 1, Evaluation, Export" in tip and "stays until the new one is complete" in tip
+
+
+def test_the_bar_moves_before_the_first_step_and_after_the_last(
+    qtbot, session, show_panel, open_project, tmp_path, scripted
+):
+    """It stood empty while an estimate was measured, and full while a stage was scored."""
+    bar = show_panel(RunBar, 1000, 60)
+    open_project(make_fake_project(tmp_path, until="mine").folder)
+    qtbot.waitUntil(lambda: bar.run.isEnabled())
+    gates = [threading.Event() for _ in range(3)]
+
+    def at(number):
+        return lambda control: gates[number].wait(600)
+
+    scripted(
+        StageStarted(stage="adapt-1", total=8),
+        at(0),
+        Progress(stage="adapt-1", done=2, total=8, rate=3.0),
+        at(1),
+        Progress(stage="adapt-1", done=8, total=8, rate=3.0),
+        at(2),
+    )
+    qtbot.mouseClick(bar.run, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: bar.text.text() == "Round 1: step 0 of 8")
+    assert (bar.bar.minimum(), bar.bar.maximum()) == (0, 0), "Qt's way to say that the end is not known"
+    gates[0].set()
+    qtbot.waitUntil(lambda: bar.bar.maximum() > 0 and bar.bar.value() == bar.bar.maximum() // 4)
+    gates[1].set()
+    qtbot.waitUntil(lambda: bar.text.text() == "Round 1: step 8 of 8")
+    assert bar.bar.maximum() == 0
+    gates[2].set()
+    qtbot.waitUntil(lambda: not session.run.busy)
+    assert bar.bar.maximum() > 0 and not bar.bar.isVisible()

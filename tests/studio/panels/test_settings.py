@@ -5,7 +5,7 @@ import itertools
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
 from PySide6.QtGui import QGuiApplication, QWheelEvent
 from PySide6.QtWidgets import QApplication, QCheckBox, QComboBox, QLineEdit, QSpinBox
 
@@ -205,6 +205,32 @@ def test_search_goes_through_all_sections(qtbot, panel):
     assert "adapt.ema_decay" in shown and "data.target" not in shown
     panel.search.clear()
     assert row(panel, "data.tile").isVisible()
+
+
+def shown_in_order(panel):
+    """The options that are seen, from top to bottom."""
+    rows = [row for row in panel.rows.values() if row.isVisible()]
+    # Layouts that wait would still have the places of before.
+    QApplication.sendPostedEvents(None, QEvent.Type.LayoutRequest)
+    panel._body.layout().activate()
+    return [row.path for row in sorted(rows, key=lambda row: row.mapTo(panel._body, QPoint()).y())]
+
+
+def test_options_that_are_called_so_come_before_those_that_mention_it(qtbot, panel):
+    natural = {section: shown_in_order(panel) for section in ("data", "adapt") if panel.go_to(section) is None}
+    for words, first in (("seed", "runtime.seed"), ("rounds", "adapt.rounds"), ("size working", "data.size")):
+        panel.search.setText(words)
+        qtbot.waitUntil(lambda first=first: shown_in_order(panel)[0] == first)
+        titled = [set(words.split()) <= set(panel.rows[path].label.text().lower().split()) for path in
+                  shown_in_order(panel) if path.partition(".")[0] == first.partition(".")[0]]  # fmt: skip
+        assert titled == sorted(titled, reverse=True)
+        panel.search.setFocus()
+        qtbot.keyClick(panel.search, Qt.Key.Key_Return)
+        assert panel.focusWidget() in panel.rows[first].stops
+    panel.search.clear()
+    for section, paths in natural.items():
+        panel.go_to(section)
+        qtbot.waitUntil(lambda paths=paths: shown_in_order(panel) == paths)
 
 
 def test_the_keys_go_from_the_search_through_the_rows(qtbot, panel):
