@@ -29,7 +29,7 @@ _TILE = (322, 323)
 _EXPECTED = {0: 1, 1: 1, 2: 3, 3: 1, 4: 1, 5: 4, 6: 3, 8: 3, 9: 3, 10: 3}
 _GREY, _RGB = 1, 2
 _ALPHA = (1, 2)
-_UNSIGNED, _REAL = 1, 3
+_UNSIGNED, _SIGNED, _REAL = 1, 2, 3
 # Of a subfile: a smaller version of the picture, and a mask.
 _NO_PAGE = 1 | 4
 MOST_BANDS = 4096
@@ -68,13 +68,13 @@ class TiffHeader:
 
     @property
     def is_wide(self) -> bool:
-        """Whether Pillow does not read its numbers, or reads wrong ones, as of 16 bits in bands apart."""
+        """Whether Pillow does not read its numbers, or reads wrong ones: 16 bits in bands apart, 8 bits with a sign."""
         if self.photometric not in (_GREY, _RGB):
             return False
         if self.bands > 1 and not self.in_pages:
             plain = self.photometric == _RGB and not self.apart
             return self.kind != _UNSIGNED or self.bits > (16 if plain else 8)
-        return self.bits > 32 or (self.kind == _REAL and self.bits < 32)
+        return self.bits > 32 or (self.kind == _REAL and self.bits < 32) or (self.kind == _SIGNED and self.bits == 8)
 
     @property
     def words(self) -> str:

@@ -282,6 +282,17 @@ def test_numbers_that_pillow_does_not_read_name_the_extra(tmp_path, monkeypatch,
         read_image(path)
 
 
+def test_8_bits_with_a_sign_are_not_read_as_ones_without(tmp_path):
+    pytest.importorskip("tifffile")
+    stored = np.arange(-30, 30, dtype=np.int8).reshape(6, 10, 1)
+    path = write_tiff(tmp_path / "a.tif", stored)
+    assert np.array_equal(read_stored(path).values, stored[..., 0])
+    with pytest.raises(InputError, match=r"holds values from -30 to 29, .*data.white"):
+        read_image(path)
+    rendering.use([path], Rendering(white=29.0))
+    assert np.array_equal(read_image(path)[..., :1], np.floor(np.maximum(stored, 0) / 29 * 255 + 0.5))
+
+
 @pytest.mark.parametrize("kind", [np.float64, np.int64])
 def test_label_ids_of_64_bits(tmp_path, kind):
     pytest.importorskip("tifffile")

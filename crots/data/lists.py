@@ -23,6 +23,8 @@ from crots.limits import check_file_size
 _SUFFIX = "|".join(re.escape(suffix) for suffix in sorted(IMAGE_SUFFIXES, reverse=True))
 _LINE = re.compile(rf"(?P<image>.+?(?:{_SUFFIX}))(?:[\s,;]+(?P<rest>.*))?$", re.IGNORECASE)
 _ROOT = re.compile(r"#\s*root\s*[:=]\s*(?P<root>.+)", re.IGNORECASE)
+# As tables and shells put around names with blanks.
+_QUOTED = re.compile(r'(?:^|(?<=[,;\t]))"([^"]+)"(?=$|[,;\t])')
 _TABLES = (".csv", ".tsv")
 _LEVELS_UP = 5
 _STEMS_CHECKED = 20
@@ -98,7 +100,8 @@ def _lines(path: Path) -> list[str]:
         content = path.read_bytes()
         # What shells of Windows write.
         wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-        return [line.strip() for line in content.decode("utf-16" if wide else "utf-8-sig").splitlines()]
+        lines = content.decode("utf-16" if wide else "utf-8-sig").splitlines()
+        return [_QUOTED.sub(r"\1", line.strip()) for line in lines]
     except UnicodeDecodeError:
         raise InputError(f"{path}: neither an image nor a text file; expected images or a list of them") from None
     except OSError as error:

@@ -92,6 +92,15 @@ def test_list_with_labels_numbers_and_spaces(tmp_path):
     assert [note.text for note in dataset.notes] == ["1 lines are duplicates and count once"]
 
 
+@pytest.mark.parametrize("text", ['"a b.jpg"\n"c.jpg"\n', 'image,label\n"a b.jpg",l/a.png\nc.jpg,\n', '"a b"\n"c"\n'])
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_lists_with_quotes(tmp_path, text, encoding):
+    touch(tmp_path, "a b.jpg", "c.jpg", "l/a.png")
+    path = tmp_path / "list.csv"
+    path.write_text(text, encoding=encoding)
+    assert open_dataset(path).keys == ("a b", "c")
+
+
 def test_list_with_root(cityscapes, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     path = elsewhere / "train.txt"
