@@ -208,7 +208,7 @@ def write_processor(folder: Path, card: ModelCard, processor: dict[str, Any], fi
         fixed: the only size that the model takes, if there is one.
     """
     mean, scale = ([part / 255 for part in row] for row in (card.normalisation.mean, card.normalisation.scale))
-    told = {
+    settings = {
         "do_rescale": True,
         "rescale_factor": 1 / 255,
         "do_normalize": (mean, scale) != ([0] * 3, [1] * 3),
@@ -222,10 +222,10 @@ def write_processor(folder: Path, card: ModelCard, processor: dict[str, Any], fi
         "do_reduce_labels": False,
     }
     if "do_flip_channel_order" in processor or card.normalisation.channels == "bgr":
-        told["do_flip_channel_order"] = card.normalisation.channels == "bgr"
+        settings["do_flip_channel_order"] = card.normalisation.channels == "bgr"
     if "keep_aspect_ratio" in processor:
-        told["keep_aspect_ratio"] = False
-    write_json(folder / PREPROCESSOR, {**processor, **told})
+        settings["keep_aspect_ratio"] = False
+    write_json(folder / PREPROCESSOR, {**processor, **settings})
 
 
 def class_names(config: dict[str, Any], folder: Path) -> list[str]:

@@ -1,5 +1,6 @@
 """What stands around the code says the same as the code."""
 
+import ast
 import re
 import tomllib
 from pathlib import Path
@@ -81,3 +82,16 @@ def test_both_packages_are_marked_as_typed():
         (ROOT / package / "py.typed").is_file()
         for package in PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
     )
+
+
+@pytest.mark.parametrize("package", ["crots", "crots_studio"])
+def test_no_name_is_that_of_a_module_a_class_and_a_function(package):
+    modules, classes, functions = set(), set(), set()
+    for path in (ROOT / package).rglob("*.py"):
+        modules.add(path.parent.name if path.stem == "__init__" else path.stem)
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef):
+                classes.add(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", node.name).lower())
+            elif isinstance(node, ast.FunctionDef):
+                functions.add(node.name)
+    assert modules & classes & functions == set()

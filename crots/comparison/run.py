@@ -16,7 +16,7 @@ from crots.artefacts import STUDENT, TEACHER, is_round, stage_kind
 from crots.comparison.methods import base_config
 from crots.comparison.plan import Branch, CompareJob, PlannedRun, plan_runs
 from crots.comparison.rivals import run_rival
-from crots.comparison.table import SUFFIXES, read_score, results, write_results
+from crots.comparison.table import SUFFIXES, comparison_results, read_score, write_results
 from crots.errors import InputError
 from crots.eventlog import EventLog
 from crots.events import ArtifactWritten, Event, Note, Progress, StageStarted
@@ -234,7 +234,9 @@ class _Comparer:
         missing = sum((run.method.name, run.seed) not in self.scores for run in self.runs)
         write_results(
             self.job.results_path,
-            results(self.job, self.runs, self.scores, self.impossible, self.bench.classes.names, complete=not missing),
+            comparison_results(
+                self.job, self.runs, self.scores, self.impossible, self.bench.classes.names, complete=not missing
+            ),
         )
 
 

@@ -20,7 +20,7 @@ SUFFIXES = (".json", ".csv", ".txt", ".md")
 Scores = Mapping[tuple[str, int], Mapping[str, Any]]
 
 
-def results(
+def comparison_results(
     job: CompareJob,
     runs: Sequence[PlannedRun],
     scores: Scores,
@@ -82,12 +82,14 @@ def _row(
         "checkpoint": own[0].branch.config.adapt.select if own and method.rounds else "last",
         "oracle": method.oracle,
         "seeds": [score["seed"] for score in found],
-        "miou": spread([report["miou"] for report in reports]),
-        "per_class_iou": {name: spread([report["per_class_iou"][name] for report in reports]) for name in classes},
+        "miou": mean_and_deviation([report["miou"] for report in reports]),
+        "per_class_iou": {
+            name: mean_and_deviation([report["per_class_iou"][name] for report in reports]) for name in classes
+        },
         "cost": {
             "steps": own[0].steps if own else 0,
             "passes": own[0].passes if own else 0,
-            "seconds": spread([score["seconds"] for score in found]),
+            "seconds": mean_and_deviation([score["seconds"] for score in found]),
         },
         "note": impossible.get(method.name, "" if own else "the source cannot label the validation images"),
     }
@@ -97,7 +99,7 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, (bool, int, float)) else str(value)
 
 
-def spread(values: Sequence[float | None]) -> dict[str, Any]:
+def mean_and_deviation(values: Sequence[float | None]) -> dict[str, Any]:
     """Returns mean and sample deviation of the values that are not None; the deviation needs two."""
     known = [value for value in values if value is not None]
     return {

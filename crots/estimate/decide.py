@@ -14,7 +14,7 @@ from crots.data.tiles import in_parts
 from crots.decisions import BUDGET, Decision, write_decisions
 from crots.errors import InputError
 from crots.estimate.facts import Estimate, left_to_do, rounded, store
-from crots.estimate.measure import estimate, of_stage
+from crots.estimate.measure import estimate_stages, of_stage
 from crots.estimate.trial import Stopwatch
 from crots.execution.device import resolve_device
 from crots.nets.registry import net_info
@@ -69,7 +69,7 @@ def decide_options(
     left = left_to_do(project, keys, busy=busy)
     fresh = [key for key in left if not project.resumable(key)]
     notes = [*_choose_precision(project, fresh, left, watch), *_fit(project, fresh, left, watch)]
-    return Plan(estimate(project, left, watch, busy=busy), tuple(notes))
+    return Plan(estimate_stages(project, left, watch, busy=busy), tuple(notes))
 
 
 def _variant(project: Project, key: str, **options: str) -> Project:
@@ -128,7 +128,7 @@ def _fit(project: Project, fresh: Iterable[str], left: Mapping[str, int], watch:
     fresh = [key for key in fresh if stage_kind(key) in TRAINED and BUDGET not in project.decided(key)]
     if not budget or not fresh:
         return []
-    whole = estimate(project, left, watch, busy=False)
+    whole = estimate_stages(project, left, watch, busy=False)
     room = 60 * budget.minutes * _PLANNED
     if whole.seconds <= room:
         _keep(project, fresh, {BUDGET: str(budget)})

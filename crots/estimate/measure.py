@@ -9,7 +9,7 @@ from crots.estimate.trial import Stopwatch, Trial
 from crots.project import Project
 
 
-def estimate(
+def estimate_stages(
     project: Project, keys: Iterable[str], watch: Stopwatch | None = None, *, busy: bool | None = None
 ) -> Estimate:
     """Estimates the time of the stages that are not done; measurements are stored in the project.

@@ -178,7 +178,7 @@ def colour(summary: Summary, _reference: Summary) -> Tensor | None:
     return _mean(summary.colour)
 
 
-def teacher(summary: Summary, _reference: Summary) -> Tensor | None:
+def teacher_agreement(summary: Summary, _reference: Summary) -> Tensor | None:
     """Returns the share of pixels to which the student and its moving average give the same label.
 
     A student that drifts away from its average, as with far too high a learning rate, shows here first. Student and
@@ -187,7 +187,7 @@ def teacher(summary: Summary, _reference: Summary) -> Tensor | None:
     return _mean(summary.teacher)
 
 
-def source(summary: Summary, _reference: Summary) -> Tensor | None:
+def source_agreement(summary: Summary, _reference: Summary) -> Tensor | None:
     """Returns the share of the source's more confident half of pixels that keep the source's label.
 
     The source is mostly right where it is confident, so a deep fall means that its knowledge is being lost. A small one
@@ -246,8 +246,8 @@ SCORES: dict[str, Callable[[Summary, Summary], Tensor | None]] = {
     "flip": flip,
     "scale": scale,
     "colour": colour,
-    "teacher": teacher,
-    "source": source,
+    "teacher": teacher_agreement,
+    "source": source_agreement,
     "surest": surest,
     "worst class": worst_class,
     "fit": fit,

@@ -139,13 +139,13 @@ def _of_class(labels: Labels, doubt_map: Map, mask: npt.NDArray[np.bool_], label
         other, disagreement = None, 0.0
         if student is not None:
             rows, columns = slice(top, top + height), slice(left, left + width)
-            other, disagreement = _said(student[rows, columns][parts[rows, columns] == number], label)
+            other, disagreement = _student_class(student[rows, columns][parts[rows, columns] == number], label)
         score = area / labels.size * mean
         regions.append(Region((left, top, width, height), area, label, mean, score, other, disagreement))
     return regions
 
 
-def _said(student: Labels, label: int) -> tuple[int | None, float]:
+def _student_class(student: Labels, label: int) -> tuple[int | None, float]:
     """The class that the student predicts most often in a region besides ``label``, and on which share of it."""
     others = student[student != label]
     if not others.size:

@@ -95,10 +95,10 @@ class Queries(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Maps normalised images (N, 3, H, W) to log-probabilities (N, classes, H, W)."""
-        told = {} if self.task is None else {"task_inputs": self.task.expand(len(images), -1)}
-        said = self.model(pixel_values=_resized(images, self.fixed), **told)
+        task = {} if self.task is None else {"task_inputs": self.task.expand(len(images), -1)}
+        answer = self.model(pixel_values=_resized(images, self.fixed), **task)
         return log_probabilities(
-            said.class_queries_logits, said.masks_queries_logits, (images.shape[-2], images.shape[-1])
+            answer.class_queries_logits, answer.masks_queries_logits, (images.shape[-2], images.shape[-1])
         )
 
 

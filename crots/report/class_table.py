@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from crots.report.facts import ClassChange, Facts, ModelScore
-from crots.report.markup import Markup, joined, section, swatch, table, tag
+from crots.report.markup import Markup, html_table, joined, section, swatch, tag
 from crots.report.results import changed_names
 from crots.report.words import EVEN, points, small, title
 
@@ -38,7 +38,7 @@ def class_section(facts: Facts) -> list[Markup]:
         ]
         for name in dict.fromkeys(named)
     ]
-    shown = table(
+    shown = html_table(
         headers, [*rows, *_mean(scores, len(headers), gains)], numbers=range(1, len(headers)), class_="classes"
     )
     return section("Classes", shown, *(tag("p", line, class_="soft small") for line in _explained(facts, scores)))

@@ -284,7 +284,7 @@ class Facts:
     run_notes: Mapping[str, RunNote] = field(default_factory=dict)
 
 
-def plain(facts: Facts) -> dict[str, Any]:
+def plain_facts(facts: Facts) -> dict[str, Any]:
     """Returns the facts as JSON-able data, without the pictures' files."""
     values = dataclasses.asdict(facts)
     for picture in (values["changes"] or {}).get("pictures", ()):

@@ -51,7 +51,9 @@ def picture(content: bytes, kind: str, words: str) -> Markup:
     return tag("img", src=f"data:image/{kind};base64,{base64.b64encode(content).decode()}", alt=words)
 
 
-def table(headers: Iterable[str], rows: Iterable[Iterable[str]], *, numbers: Iterable[int] = (), **more: str) -> Markup:
+def html_table(
+    headers: Iterable[str], rows: Iterable[Iterable[str]], *, numbers: Iterable[int] = (), **more: str
+) -> Markup:
     """Returns a table that scrolls by itself where it is too wide.
 
     Args:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from crots.report.facts import Facts, FileFact, StageFacts
-from crots.report.markup import Markup, joined, section, table, tag
+from crots.report.markup import Markup, html_table, joined, section, tag
 from crots.report.words import duration, title, when
 
 NOTHING = "-"
@@ -25,7 +25,7 @@ def _stages(facts: Facts) -> list[Markup]:
     ]
     return section(
         "Stages",
-        table(("stage", "state", "time", "ended", "device", "notes"), rows, numbers=(2,), class_="stages"),
+        html_table(("stage", "state", "time", "ended", "device", "notes"), rows, numbers=(2,), class_="stages"),
     )
 
 
@@ -61,7 +61,7 @@ def _inputs(facts: Facts) -> list[Markup]:
     listed = ", ".join(f"{count:,} {what}" for count, what in by_hand if count)
     rows.append(("corrections by hand", listed or "none"))
     rows += [("exported", _file(output)) for output in facts.outputs]
-    return section("Inputs and outputs", table((), rows, class_="values"), *_class_map(facts))
+    return section("Inputs and outputs", html_table((), rows, class_="values"), *_class_map(facts))
 
 
 def _file(fact: FileFact) -> Markup:
@@ -80,7 +80,7 @@ def _settings(facts: Facts) -> list[Markup]:
     base = f"profile {facts.profile}" + (f", preset {facts.preset}" if facts.preset else "")
     text = f"Options that differ from the defaults of {base}; all others are as the command crots options lists them."
     rows = [[tag("code", s.path), tag("code", s.value), s.default or NOTHING, s.help] for s in facts.settings]
-    shown = [table(("option", "value", "default", "what it does"), rows)] if rows else []
+    shown = [html_table(("option", "value", "default", "what it does"), rows)] if rows else []
     stale = ", ".join(title(stage.key) for stage in facts.stages if stage.state == "stale")
     warned = f"These are the options as they are now; some have changed since these stages ran: {stale}."
     more = [tag("p", warned, class_="warned small")] if stale else []

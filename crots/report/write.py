@@ -47,7 +47,7 @@ class ReportJob:
         return self.out or self.project.folder / NAME
 
 
-def report(job: ReportJob, context: Context) -> Iterator[Event]:
+def report_events(job: ReportJob, context: Context) -> Iterator[Event]:
     """Writes the page.
 
     Raises:
@@ -98,7 +98,7 @@ def write_report(project: Project) -> Path:
         CrotsError: nothing has run in the project, or the page cannot be written.
     """
     job = ReportJob(project)
-    for _ in report(job, Context(STAGE, Control())):
+    for _ in report_events(job, Context(STAGE, Control())):
         pass
     return job.path
 

@@ -109,8 +109,8 @@ def open_predictor(
     )
     card = source.facts.card
     tiling, size = tiling_for(config.data, card), config.data.size or card.size
-    said = "".join(f"; {remark}" for remark in source.remarks)
-    bench.note(f"{path.name}: {card.net}, {len(source.classes)} classes, {seen_as(tiling, size)}{said}")
+    remarks = "".join(f"; {remark}" for remark in source.remarks)
+    bench.note(f"{path.name}: {card.net}, {len(source.classes)} classes, {seen_as(tiling, size)}{remarks}")
     if tiling is None:
         return _predictor(source, bench.engine, size, flip=flip), source.classes
     tiles = Tiles(tiling, bench.engine, bench.engine.batch(batch))

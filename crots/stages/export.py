@@ -14,7 +14,7 @@ from crots.events import ArtifactWritten, Event, Note, Progress, StageStarted
 from crots.execution.context import Context
 from crots.nets.export import export_as
 from crots.nets.model import Model
-from crots.stages.export_aside import PROGRAMS, export_aside
+from crots.stages.export_aside import PROGRAMS, export_in_child
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def export_model(job: ExportJob, context: Context) -> Iterator[Event]:
         context.control.check()
         write = export_as
         if context.control.beside_window and name in PROGRAMS:
-            write = partial(export_aside, control=context.control)
+            write = partial(export_in_child, control=context.control)
         # Trusted: the model in hand was built by the same factory.
         report = write(model, path, name, sample_images=job.images, device=job.device, trust=True)
         yield ArtifactWritten(stage=context.stage, kind="export", path=str(path))

@@ -57,7 +57,7 @@ class _Failure(TypedDict):
     field: str | None
 
 
-def export_aside(
+def export_in_child(
     model: Model,
     path: Path,
     format: str,
@@ -128,8 +128,8 @@ def _report_of(folder: Path, path: Path, format: str, code: int) -> ExportReport
     if fits(found, _Report):
         return ExportReport(path, format, **{**found, "notes": tuple(found["notes"])})
     if not fits(found, _Failure):
-        said = (folder / _OUTPUT).read_text(errors="replace").strip().splitlines()[-1:]
-        cause = said[0] if said and code >= 0 else "it was killed"
+        last = (folder / _OUTPUT).read_text(errors="replace").strip().splitlines()[-1:]
+        cause = last[0] if last and code >= 0 else "it was killed"
         raise StageError(f"{path}: the process that writes it ended with code {code}: {cause}; no file was kept")
     message = found["message"].replace(str(folder / path.name), str(path))
     if found["kind"] == "MemoryError":

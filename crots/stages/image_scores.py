@@ -48,17 +48,17 @@ class ImageScores:
 
     def wrong(self, label: int | None = None) -> npt.NDArray[np.int64]:
         """Returns, for each image, the pixels that are wrong; of one class those missed and those taken for it."""
-        _, truth, said, _ = self.pixels.T
-        wrong = truth != said
-        return self._sum(wrong if label is None else wrong & ((truth == label) | (said == label)))
+        _, truth, predicted, _ = self.pixels.T
+        wrong = truth != predicted
+        return self._sum(wrong if label is None else wrong & ((truth == label) | (predicted == label)))
 
     def quality(self, label: int | None = None) -> npt.NDArray[np.float64]:
         """Returns, for each image, the share of correct pixels, or the IoU of one class; nan where there are none."""
-        _, truth, said, _ = self.pixels.T
-        counted = np.ones(len(truth), bool) if label is None else (truth == label) | (said == label)
+        _, truth, predicted, _ = self.pixels.T
+        counted = np.ones(len(truth), bool) if label is None else (truth == label) | (predicted == label)
         whole = self._sum(counted)
         with np.errstate(invalid="ignore", divide="ignore"):
-            return np.where(whole > 0, self._sum(counted & (truth == said)) / whole, np.nan)
+            return np.where(whole > 0, self._sum(counted & (truth == predicted)) / whole, np.nan)
 
     def _sum(self, chosen: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
         rows = self.pixels[chosen]
@@ -75,7 +75,7 @@ def image_row(key: str, matrix: npt.NDArray[np.int64], ignored: npt.NDArray[np.i
         ignored: (K,) pixels that were predicted as no class, by true class.
     """
     whole = np.column_stack([matrix, ignored])
-    pairs = [[int(truth), int(said), int(whole[truth, said])] for truth, said in zip(*np.nonzero(whole), strict=True)]
+    pairs = [[int(row), int(column), int(whole[row, column])] for row, column in zip(*np.nonzero(whole), strict=True)]
     return {"key": key, "pixels": pairs}
 
 

@@ -165,10 +165,10 @@ class NetworkLabels:
             return Labelled(labels, None, 0.0)
         confidence, entropies = np.empty(image.shape[:2], np.float32), 0.0
         for window, block in tiles.blocks(image, self._tile_logits):
-            said = self._merged(block[None])
-            fill(labels, window, said.labels[0])
-            fill(confidence, window, said.confidence[0])
-            entropies += float(said.entropy[0]) * window.width * window.height
+            predicted = self._merged(block[None])
+            fill(labels, window, predicted.labels[0])
+            fill(confidence, window, predicted.confidence[0])
+            entropies += float(predicted.entropy[0]) * window.width * window.height
         return Labelled(labels, confidence, entropies / labels.size)
 
     @torch.inference_mode()

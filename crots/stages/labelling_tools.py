@@ -201,14 +201,14 @@ def import_corrected(job: ImportCorrectedJob, context: Context) -> Iterator[Even
     counts = [0, 0]
 
     def look(name: str) -> None:
-        said = _read_cvat(files[name], table) if table else painted(files[name], classes, _UNCHANGED)
+        corrected = _read_cvat(files[name], table) if table else painted(files[name], classes, _UNCHANGED)
         before = job.labels.read(images[name])
-        if said.shape != before.shape:
+        if corrected.shape != before.shape:
             raise InputError(
-                f"{files[name]}: is {said.shape[1]}x{said.shape[0]}, but the pseudo-labels of {images[name]} are "
-                f"{before.shape[1]}x{before.shape[0]}; correct the pictures that were exported, in their size"
+                f"{files[name]}: is {corrected.shape[1]}x{corrected.shape[0]}, but the pseudo-labels of {images[name]} "
+                f"are {before.shape[1]}x{before.shape[0]}; correct the pictures that were exported, in their size"
             )
-        after = np.where(said == _UNCHANGED, before, said).astype(before.dtype)
+        after = np.where(corrected == _UNCHANGED, before, corrected).astype(before.dtype)
         counts[0] += int((after != before).sum())
         counts[1] += before.size
         if not np.array_equal(after, before):

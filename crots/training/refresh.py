@@ -153,9 +153,9 @@ def _write_table(folder: Path, table: Table, *, undone: str = "") -> None:
 @torch.inference_mode()
 def _label(model: Model, engine: Engine, images: Array, samples: Sequence[Sample], folder: Path) -> None:
     with engine.autocast():
-        said = confident(model.flip_logits(engine.images(images)))
+        predicted = confident(model.flip_logits(engine.images(images)))
     for sample, labels, confidence in zip(
-        samples, said.labels.cpu().numpy(), said.confidence.cpu().numpy(), strict=True
+        samples, predicted.labels.cpu().numpy(), predicted.confidence.cpu().numpy(), strict=True
     ):
         _write(folder, sample.key, labels, confidence, model)
 

@@ -83,9 +83,9 @@ class Tiles:
         """Returns the likeliest class (H, W) of each pixel of an image (H, W, 3), and its probability."""
         labels, confidence = np.empty(image.shape[:2], np.uint16), np.empty(image.shape[:2], np.float32)
         for window, block in self.blocks(image, logits):
-            said = confident(block[None])
-            fill(labels, window, said.labels[0])
-            fill(confidence, window, said.confidence[0])
+            predicted = confident(block[None])
+            fill(labels, window, predicted.labels[0])
+            fill(confidence, window, predicted.confidence[0])
         return labels, confidence
 
 

@@ -201,8 +201,8 @@ class ExportLog:
         # Notes follow their file, the comparison first.
         if isinstance(event, Note) and self.files and event.about == self.files[-1].path.name:
             file = self.files[-1]
-            said = {"notes": (*file.notes, event.text)} if file.parity else {"parity": event.text}
-            self.files[-1] = replace(file, **said)
+            changes = {"notes": (*file.notes, event.text)} if file.parity else {"parity": event.text}
+            self.files[-1] = replace(file, **changes)
             return True
         if isinstance(event, StageFinished) and event.outcome == "failed":
             raise CrotsError(event.message)

@@ -25,7 +25,7 @@ Normalisation = Literal["truth", "prediction", "pixels"]
 Matrix = NDArray[np.float64]
 
 
-class _Report(TypedDict):
+class _StoredReport(TypedDict):
     """What is read of ``evaluation/<subject>.json``."""
 
     miou: float | None
@@ -77,8 +77,8 @@ class Score:
         Raises:
             InputError: it is no such report.
         """
-        if not fits(report, _Report):
-            what = misfit(report, _Report)
+        if not fits(report, _StoredReport):
+            what = misfit(report, _StoredReport)
             raise InputError(f"{subject}: not an evaluation report of CROTS ({what}); evaluate it again")
         return Score(
             subject=subject,
@@ -116,12 +116,12 @@ class Scores:
     @staticmethod
     def of_history(history: History, reports: Iterable[Score] = ()) -> Scores:
         """Takes over the earlier events of a project; ``reports`` stand in for models without any."""
-        said: list[Event] = []
+        events: list[Event] = []
         for stage in history.stages.values():
-            said += [stage.started] if stage.started else []
-            said += (*stage.earlier, *stage.evaluations)
+            events += [stage.started] if stage.started else []
+            events += (*stage.earlier, *stage.evaluations)
         # In order of time: scores from before a model was trained again are dropped.
-        return Scores(sorted(said, key=lambda event: event.time), reports)
+        return Scores(sorted(events, key=lambda event: event.time), reports)
 
     def add(self, events: Iterable[Event]) -> bool:
         """Takes in new events; says whether any score changed."""
@@ -246,7 +246,7 @@ class ClassTable:
     score: Score
 
 
-def class_table(scores: Scores, subject: str, look: ClassLook) -> ClassTable | None:
+def make_class_table(scores: Scores, subject: str, look: ClassLook) -> ClassTable | None:
     """Returns the table of a model; None while it has no score."""
     score = scores.latest(subject)
     if score is None:

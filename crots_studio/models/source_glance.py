@@ -138,8 +138,10 @@ def ask_source(project: Project, tile: SmallImage) -> Glance:
     """
     classes = classes_of(project)
     predictions = Predictions(project, ImageStore(project, classes))
-    said = predictions.predict(SOURCE, tile.key, tile.path, labelled=False)
-    return Glance(_overlay(tile.picture, said.labels, classes), *_words(said.labels, said.confidence, classes))
+    predicted = predictions.predict(SOURCE, tile.key, tile.path, labelled=False)
+    return Glance(
+        _overlay(tile.picture, predicted.labels, classes), *_words(predicted.labels, predicted.confidence, classes)
+    )
 
 
 def _overlay(picture: Array, labels: Array, classes: ClassSet) -> Array:

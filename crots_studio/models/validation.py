@@ -53,13 +53,13 @@ def read_validation(project: Project, classes: ClassSet) -> Validation | None:
     return Validation(listed, dataset, classes)
 
 
-def wrong_pixels(truth: Array, said: Array, ignore: int) -> Array:
+def wrong_pixels(truth: Array, predicted: Array, ignore: int) -> Array:
     """Returns the pixels (H, W) bool where a prediction differs from the labels."""
-    wrong: Array = (truth != ignore) & (truth != said)
+    wrong: Array = (truth != ignore) & (truth != predicted)
     return wrong
 
 
-def share_right(truth: Array, said: Array, ignore: int) -> float:
+def share_right(truth: Array, predicted: Array, ignore: int) -> float:
     """Returns the share of labelled pixels, 0..1, where a prediction agrees with the labels."""
     counts = truth != ignore
-    return float((truth == said)[counts].mean()) if truth.shape == said.shape and np.any(counts) else 0.0
+    return float((truth == predicted)[counts].mean()) if truth.shape == predicted.shape and np.any(counts) else 0.0

@@ -8,7 +8,7 @@ import pytest
 from crots.cli.main import main
 from crots.estimate import trial as trial_module
 from crots.estimate.facts import Estimate, StageEstimate, known_estimate, left_to_do, rounded
-from crots.estimate.measure import estimate
+from crots.estimate.measure import estimate_stages
 from crots.estimate.trial import STEPS, Stopwatch, Trial
 from crots.events import Note, StageFinished
 from crots.execution.context import Meter
@@ -33,7 +33,7 @@ class Ticking:
 
 
 def by_ticks(project, keys=None):
-    return estimate(project, keys or project.stage_keys(), Stopwatch(Ticking()), busy=False)
+    return estimate_stages(project, keys or project.stage_keys(), Stopwatch(Ticking()), busy=False)
 
 
 def forbid_trials(monkeypatch):

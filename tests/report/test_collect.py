@@ -7,7 +7,7 @@ import pytest
 
 from crots.errors import InputError
 from crots.report.collect import collect_facts, settings_of
-from crots.report.facts import Result, plain
+from crots.report.facts import Result, plain_facts
 from crots.report.results import result_of
 from crots.report.words import story
 from crots.training.choice import Choice
@@ -34,7 +34,7 @@ def test_facts_of_a_finished_project(project):
     assert [curves.key for curves in facts.curves] == ["baseline", "adapt-1", "adapt-2"]
     assert [output.name for output in facts.outputs] == ["adapted.safetensors"]
     assert {"crots", "python", "torch", "platform"} <= set(facts.versions)
-    json.dumps(plain(facts))
+    json.dumps(plain_facts(facts))
 
 
 def test_settings_are_those_that_differ(project):

@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
         show_table(compared(first, second), sys.stdout)
         return 0
     check_json_file(args)
-    report = measure(args)
+    report = run_bench(args)
     if args.json and args.json != "-":
         write_json(Path(args.json), report)
     if args.json == "-":
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def measure(args: argparse.Namespace) -> dict[str, Any]:
+def run_bench(args: argparse.Namespace) -> dict[str, Any]:
     """Runs the requested parts and shows each as it ends, unless JSON goes to standard output."""
     from crots.bench.report import new_report
     from crots.bench.world import World

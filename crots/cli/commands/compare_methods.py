@@ -76,7 +76,7 @@ def _steps(text: str) -> int:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the comparison and shows its table."""
-    job = comparison(args)
+    job = comparison_job(args)
     if args.out:
         inputs = inputs_of_config(job.project.config, job.project.folder)
         check_file(args.out, [*inputs_of(args), *inputs], overwrite=args.overwrite)
@@ -94,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
     return code
 
 
-def comparison(args: argparse.Namespace) -> CompareJob:
+def comparison_job(args: argparse.Namespace) -> CompareJob:
     """Reads the arguments; options given here belong to the comparison and are not kept in the project.
 
     Raises:

@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
 
     code = follow_events(events, args, command="evaluate")
     if code == 0 and args.json and is_first():
-        text = json.dumps(report(scores[-1], classes), ensure_ascii=False) + "\n"
+        text = json.dumps(score_report(scores[-1], classes), ensure_ascii=False) + "\n"
         if args.json == "-":
             say_json(text.rstrip("\n"))
         else:
@@ -108,7 +108,7 @@ def _check(config: ProjectConfig) -> None:
             raise InputError(f"{path}: no such file or folder; check the path")
 
 
-def report(score: Evaluated, classes: ClassSet) -> dict[str, Any]:
+def score_report(score: Evaluated, classes: ClassSet) -> dict[str, Any]:
     """Returns the scores, 0..1, under names meant for scripts; None if no class occurs."""
     from crots.methods.metrics import mean_iou
 

@@ -23,7 +23,7 @@ from crots.events import Event
 from crots.execution.control import Control
 from crots.project import Project
 from crots.project_config import override
-from crots.report.facts import IMAGES, MOST_IMAGES, plain
+from crots.report.facts import IMAGES, MOST_IMAGES, plain_facts
 from crots.report.words import story, story_lines
 
 
@@ -46,7 +46,7 @@ def configure(parser: Parser, profile: Profile) -> None:
 def run(args: argparse.Namespace) -> int:
     """Writes the page, then prints the summary."""
     from crots.execution.context import Context
-    from crots.report.write import ReportJob, replaceable, report
+    from crots.report.write import ReportJob, replaceable, report_events
     from crots.runner import run_stage
 
     if not 0 <= args.images <= MOST_IMAGES:
@@ -62,13 +62,13 @@ def run(args: argparse.Namespace) -> int:
     check_file(job.path, inputs, overwrite=args.overwrite or replaceable(job.path))
 
     def events(control: Control) -> Generator[Event, None, None]:
-        yield from run_stage(partial(report, job), Context("report", control))
+        yield from run_stage(partial(report_events, job), Context("report", control))
 
     def result() -> dict[str, Any] | None:
         if job.facts is None:
             return None
         summary = dataclasses.asdict(story(job.facts.result, job.facts.changes))
-        return {"page": str(job.path), "words": summary, "facts": plain(job.facts)}
+        return {"page": str(job.path), "words": summary, "facts": plain_facts(job.facts)}
 
     code = follow_events(events, args, command="report", result=result)
     if code == 0 and not args.json and not args.quiet and job.facts:

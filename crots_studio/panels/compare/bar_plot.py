@@ -151,7 +151,7 @@ class BarPlot(QWidget):
         entries = [f"<span style='color:{one.colour}'>■</span>&nbsp;{_unbroken(one.name)}" for one in named]
         self.legend.setText(" &nbsp; ".join(entries))
         self.legend.setVisible(bool(entries))
-        self.canvas.setAccessibleDescription("; ".join(_said(groups, one) for one in bars) or "Nothing to show")
+        self.canvas.setAccessibleDescription("; ".join(_description(groups, one) for one in bars) or "Nothing to show")
 
     def _item(self, place: int, count: int, bars: Bars) -> pg.BarGraphItem:
         width = bars.width or _GROUP / max(count, 1)
@@ -192,6 +192,6 @@ def _unbroken(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(" ", "&nbsp;")
 
 
-def _said(groups: Sequence[str], bars: Bars) -> str:
+def _description(groups: Sequence[str], bars: Bars) -> str:
     pairs = zip(groups, bars.values, strict=True)
     return f"{bars.name}: " + ", ".join(f"{name} {value:.1f}" for name, value in pairs if value is not None)

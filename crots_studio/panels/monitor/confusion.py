@@ -177,11 +177,11 @@ def _words(
     pixels = matrix[cells]
 
     def sentence(row: int, column: int) -> str:
-        truth, said, count = names[row], names[column], int(pixels[row, column])
+        truth, predicted, count = names[row], names[column], int(pixels[row, column])
         if way == "prediction":
             share = _percent(by_prediction[row, column])
-            return f"{share} of the pixels predicted as {said} are {truth} ({count:,} pixels)"
-        verb = "is predicted correctly" if row == column else f"is predicted as {said}"
+            return f"{share} of the pixels predicted as {predicted} are {truth} ({count:,} pixels)"
+        verb = "is predicted correctly" if row == column else f"is predicted as {predicted}"
         return f"{_percent(by_truth[row, column])} of {truth} {verb} ({count:,} pixels)"
 
     return [[sentence(row, column) for column in range(len(names))] for row in range(len(names))]

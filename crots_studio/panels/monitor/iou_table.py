@@ -16,8 +16,8 @@ from crots_studio.models.iou import (
     ClassTable,
     Score,
     Scores,
-    class_table,
     fallen,
+    make_class_table,
     over_models,
     over_validations,
     table_csv,
@@ -118,7 +118,7 @@ class IouPanel(ScorePanel):
             widget.setEnabled(bool(subjects))
         self.list_subjects(subjects)
         chosen = self.subject.currentData()
-        table = class_table(self._scores, chosen, self.look) if chosen else None
+        table = make_class_table(self._scores, chosen, self.look) if chosen else None
         self.table.show_table(table)
         self.summary.setText(summary(table) if table else "")
         self._draw_curves()

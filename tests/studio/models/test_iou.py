@@ -14,8 +14,8 @@ from crots_studio.models.iou import (
     ClassLook,
     Score,
     Scores,
-    class_table,
     confusion_csv,
+    make_class_table,
     mistakes,
     normalised,
     read_reports,
@@ -59,7 +59,7 @@ def test_models_without_a_score_are_passed_over():
 
 def test_table_has_changes_and_colours():
     look = ClassLook(load_class_set("cityscapes"))
-    table = class_table(finished(), "adapt-2", look)
+    table = make_class_table(finished(), "adapt-2", look)
     assert table.compared == ("adapt-1", "baseline")
     # The order is that of the class set: pole stands before car there.
     assert [row.name for row in table.rows] == ["road", "pole", "car"]
@@ -69,7 +69,7 @@ def test_table_has_changes_and_colours():
     assert car.changes == (pytest.approx(0.2), pytest.approx(0.1))
     assert road.colour == (128, 64, 128)
     assert table.mean.changes[0] == pytest.approx(0.65 - 0.4)
-    assert class_table(finished(), "adapt-7", look) is None
+    assert make_class_table(finished(), "adapt-7", look) is None
 
 
 def test_unknown_classes_get_colours_of_their_own():
@@ -79,7 +79,7 @@ def test_unknown_classes_get_colours_of_their_own():
 
 
 def test_table_as_csv_equals_the_table():
-    table = class_table(finished(), "adapt-2", ClassLook())
+    table = make_class_table(finished(), "adapt-2", ClassLook())
     rows = list(csv.reader(io.StringIO(table_csv(table))))
     assert rows[0] == ["class", "Round 2 IoU", "change since Round 1", "change since Baseline"]
     for row, found in zip(rows[1:], (*table.rows, table.mean), strict=True):

@@ -10,7 +10,7 @@ from crots.project_config import override
 from crots.project_status import StageStatus, statuses
 from crots.taxonomy import load_class_set
 from crots_studio.models.history import History
-from crots_studio.models.iou import ClassLook, Scores, class_table
+from crots_studio.models.iou import ClassLook, Scores, make_class_table
 from crots_studio.models.monitor_tiles import miou_tile
 from crots_studio.models.project_form import Finding
 from crots_studio.models.rail import next_stage, rail_rows, reason_words, summary
@@ -165,7 +165,7 @@ def test_a_model_has_one_score_wherever_it_stands(tmp_path):
     project = Project.open(project.folder)
     history = History.read(project.events_path)
     row = by_key(rail_rows(statuses(project), RunState(), {}, history))["adapt-2"]
-    table = class_table(Scores.of_history(history), "adapt-2", ClassLook())
+    table = make_class_table(Scores.of_history(history), "adapt-2", ClassLook())
     (run,) = (run for run in read_runs(project.folder).runs if run.stage == "adapt-2")
     assert row.state == "stale" and (row.miou, miou_tile(Scores.of_history(history)).figure) == ("12.3%", "12.3%")
     assert (table.mean.iou, run.score.miou) == (0.123, 0.123)
