@@ -101,12 +101,19 @@ def malformed(path: Path, error: Exception) -> Misshapen:
 
 
 def check_scale(path: Path, shapes: Iterable[Shape], size: Size) -> None:
-    """Refuses outlines that are all within the first pixel: they are shares of the sides.
+    """Refuses outlines that are all within the first pixel, as shares of the sides, or that lie outside of the image.
 
     Raises:
-        Misshapen: they are.
+        Misshapen: they are, or most of their points do.
     """
-    values = [value for shape in shapes for ring in shape.rings for point in ring for value in point]
+    points = [point for shape in shapes for ring in shape.rings for point in ring]
+    outside = sum(not (-1 <= x <= size.width + 1 and -1 <= y <= size.height + 1) for x, y in points)
+    if outside > len(points) / 2:
+        raise Misshapen(
+            f"{path}: {outside} of {len(points)} points of its outlines lie outside of the image of {size}, as if they "
+            f"were of another size of it; {REMEDY} with the images as they are"
+        )
+    values = [value for point in points for value in point]
     # The corners of the whole image, or a dot, may be pixels as well.
     if size != (1, 1) and values and 0 <= min(values) <= max(values) <= 1 and any(value % 1 for value in values):
         raise Misshapen(
@@ -115,11 +122,11 @@ def check_scale(path: Path, shapes: Iterable[Shape], size: Size) -> None:
         )
 
 
-def whole(value: object) -> int:
-    """Returns the side of an image, which is a whole number."""
-    if type(value) is not int or value < 1:
+def whole(value: Any) -> int:
+    """Returns the side of an image, or another whole number above 0, which some programs write as 640.0."""
+    if type(value) not in (int, float) or not 1 <= value < 1e9 or value % 1:
         raise ValueError(f"found the size {value!r:.40}")
-    return value
+    return int(value)
 
 
 def point(found: Any) -> tuple[float, float]:

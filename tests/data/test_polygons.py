@@ -511,11 +511,10 @@ def test_any_outline_is_drawn_or_an_error_of_one_line(tmp_path_factory, shape, s
         ([3, 1, 6, 1, 6, 4, 3, 4], slice(1, 4), slice(3, 6)),
         # The ends of the image, and past them.
         ([9, 5, 12, 5, 12, 8, 9, 8], slice(5, 8), slice(9, 12)),
-        ([10, -4, 40, -4, 40, 20, 10, 20], slice(0, 8), slice(10, 12)),
+        ([10, -4, 13, -4, 13, 9, 10, 9], slice(0, 8), slice(10, 12)),
         # Too thin to hold the centre of a pixel: on the last edge, and within.
         ([12, 0, 12, 8, 12, 4], slice(0, 8), slice(11, 12)),
         ([2, 7.7, 5, 7.7, 5, 8, 2, 8], slice(7, 8), slice(2, 6)),
-        ([20, 0, 24, 0, 24, 8], slice(0, 0), slice(0, 0)),
     ],
 )
 def test_outlines_from_edge_to_edge_hold_as_many_pixels_as_they_are_long(tmp_path, ring, rows, columns):
@@ -538,6 +537,23 @@ def test_outlines_between_pixels_hold_the_centres_inside_as_another_program_find
         found = filled([tuple(map(tuple, ring.tolist()))], Size(16, 12))
         # A centre may lie on an edge.
         assert not wanted.any() or (found != wanted).sum() <= 1
+
+
+def test_outlines_of_another_size_of_the_image_are_refused(tmp_path):
+    file = coco(tmp_path / "coco.json", ["a.jpg"])
+    found = json.loads(file.read_text())
+    large = [0, 0, 40, 0, 40, 30, 0, 30]
+    found["annotations"] = [{"id": 1, "image_id": 0, "category_id": 7, "segmentation": [large]}]
+    file.write_text(json.dumps(found))
+    path = labelme(tmp_path / "a.json", shapes=[{"label": "road", "points": np.reshape(large, (4, 2)).tolist()}])
+    for broken in (file / "a.jpg", path):
+        with pytest.raises(InputError, match=r"3 of 4 points of its outlines lie outside of the image of 12x8"):
+            rasterise(broken, CLASSES)
+
+
+def test_sides_may_be_written_with_a_point(tmp_path):
+    file = coco(tmp_path / "coco.json", ["a.jpg"], sizes=(12.0, 8.0))
+    assert np.array_equal(rasterise(file / "a.jpg", CLASSES), WANTED)
 
 
 SHARES = [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]
