@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+# The event stream of a project, and of each method of a comparison.
+EVENTS = "events.jsonl"
 # Folders of label maps, as `crots pseudo-label` and `crots predict` write them.
 LABEL_IDS = "label_ids"
 LABEL_COLOUR = "label_color"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NotRequired, TypedDict, cast
 
 from crots import options as opt
-from crots.artefacts import BEST, CHECKPOINT, CHOICE, CORRECTIONS, round_key, round_number
+from crots.artefacts import BEST, CHECKPOINT, CHOICE, CORRECTIONS, EVENTS, round_key, round_number
 from crots.config import defaults, to_mapping
 from crots.contents import Check
 from crots.decisions import holds, read_decisions
@@ -109,7 +109,7 @@ class Project:
     @property
     def events_path(self) -> Path:
         """The event stream."""
-        return self.folder / "events.jsonl"
+        return self.folder / EVENTS
 
     @property
     def cache_folder(self) -> Path:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from crots import options as opt
+from crots.artefacts import EVENTS
 from crots.comparison.methods import REFERENCES, Kind, Method, base_config, method_config
 from crots.config import describe, to_mapping
 from crots.errors import InputError
@@ -45,7 +46,7 @@ class Branch(Project):
     @property
     def events_path(self) -> Path:
         """The branch's own event stream."""
-        return self.home / "events.jsonl"
+        return self.home / EVENTS
 
     def stage_folder(self, key: str) -> Path:
         """The result of a stage, in this branch or in the one it shares the stage with."""

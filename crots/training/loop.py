@@ -82,7 +82,7 @@ def train(learner: Learner, run: Training, context: Context) -> Iterator[Event]:
 
 
 def _statistics_note(learner: Learner) -> str:
-    if learner.workers.world == 1 or getattr(learner.options, "batch_norm", "") == "frozen":
+    if learner.workers.world == 1 or learner.options.frozen:
         return ""
     if not unshared_batch_norms(learner.student.net):
         return ""

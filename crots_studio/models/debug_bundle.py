@@ -5,6 +5,7 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
+from crots.artefacts import EVENTS
 from crots.files import atomic_path
 from crots.project import CONFIG_NAME, Project
 
@@ -29,7 +30,7 @@ def write_bundle(path: Path, project: Project | None, log: str, versions: str) -
         archive.writestr("versions.txt", versions + "\n")
         archive.writestr("log.txt", log + "\n")
         if project is not None:
-            for name, place in ((CONFIG_NAME, project.folder / CONFIG_NAME), ("events.jsonl", project.events_path)):
+            for name, place in ((CONFIG_NAME, project.folder / CONFIG_NAME), (EVENTS, project.events_path)):
                 if place.is_file() and not place.is_symlink():
                     archive.writestr(name, _end_of(place))
     return path

@@ -13,6 +13,7 @@ from crots.events import Evaluated, Event, Metrics, Outcome, Scored, StageFinish
 from crots.notes import Notes, RunNote, read_notes, run_key
 from crots.options import all_options
 from crots.project import CONFIG_NAME, Project
+from crots.project_config import ProjectConfig
 from crots_studio.models.iou import ClassLook, Score, read_reports, score_cells
 from crots_studio.models.names import running_order, title
 from crots_studio.models.option_groups import special_word
@@ -127,7 +128,10 @@ def read_runs(folder: Path) -> PastRuns:
     if not (folder / CONFIG_NAME).is_file():
         raise InputError(f"{folder}: no {CONFIG_NAME} there; choose the folder of a project", field="project")
     folder = folder.resolve()
-    runs = _RunReader(folder).read(read_events(folder / "events.jsonl"), read_reports(folder / "evaluation"))
+    # Its options may be of another version, and are not needed.
+    project = Project(folder, ProjectConfig())
+    events, reports = read_events(project.events_path), read_reports(project.stage_folder("evaluate"))
+    runs = _RunReader(folder).read(events, reports)
     return PastRuns(folder.name, folder, tuple(runs), _look(folder)).with_notes()
 
 
