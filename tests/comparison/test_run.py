@@ -9,7 +9,7 @@ from crots.comparison.plan import CompareJob, plan_runs
 from crots.comparison.rivals import SelfTrainingLearner, StatisticsLearner, TentLearner
 from crots.comparison.run import STAGE
 from crots.comparison.runner import run_comparison
-from crots.comparison.table import as_csv, as_text, spread
+from crots.comparison.table import as_csv, as_text, mean_and_deviation
 from crots.config import Size, describe
 from crots.errors import InputError
 from crots.events import ArtifactWritten, Evaluated, Note, StageFinished, StageStarted
@@ -348,10 +348,10 @@ class TestLearners:
 
 
 def test_spread():
-    assert spread([0.5, 0.7]) == {"mean": pytest.approx(0.6), "deviation": pytest.approx(0.1414, abs=1e-3),
+    assert mean_and_deviation([0.5, 0.7]) == {"mean": pytest.approx(0.6), "deviation": pytest.approx(0.1414, abs=1e-3),
                                   "values": [0.5, 0.7]}  # fmt: skip
-    assert spread([0.5])["deviation"] is None
-    assert spread([None, None])["mean"] is None
+    assert mean_and_deviation([0.5])["deviation"] is None
+    assert mean_and_deviation([None, None])["mean"] is None
 
 
 def test_scoring_reads_labels_only_after_training(tmp_path, monkeypatch):
