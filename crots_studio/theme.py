@@ -23,6 +23,9 @@ FAMILY = "Inter"
 RADIUS = 6
 PADDING = 12
 STEP = 4
+# Text in tables and their headers to the edges of its column, of which Qt adds a part in the cells.
+CELL = 8
+_CELL_ADDED = 3
 # An icon needs so much, however small the text is.
 _LOWEST = 28
 # What Qt adds to the least height of tool buttons and spin boxes.
@@ -308,7 +311,9 @@ def _style_sheet(font: QFont) -> str:
         subcontrol-origin: padding; subcontrol-position: center right; right: 4px;
     }}
     QAbstractScrollArea::corner {{ background: {base}; border: 0; }}
-    QComboBox {{ padding: 0 4px 0 8px; }}
+    QComboBox {{ padding: 0 4px 0 9px; }}
+    QComboBox:editable {{ background: {base}; padding-left: 7px; }}
+    QComboBox:editable:disabled {{ background: {window}; }}
     QComboBox::drop-down {{ border: 0; width: 20px; }}
     QComboBox::down-arrow {{ image: url({pictures}/style-arrow-down.svg); width: 14px; height: 14px; }}
     QComboBox QAbstractItemView {{
@@ -339,14 +344,18 @@ def _style_sheet(font: QFont) -> str:
     QAbstractSpinBox::down-arrow {{ image: url({pictures}/style-arrow-down.svg); width: 10px; height: 10px; }}
 
     QPlainTextEdit, QTextBrowser, QListView, QTableView {{
-        border: 1px solid {edge}; border-radius: {RADIUS}px; background: {base};
+        border: 1px solid {edge}; border-radius: {RADIUS}px; background: {base}; outline: 0;
     }}
     QListView[role="bare"], QPlainTextEdit[role="bare"] {{ border: 0; background: transparent; border-radius: 0; }}
     QListWidget[role="roomy"]::item {{ padding: 6px; }}
     QHeaderView {{ background: transparent; }}
     QHeaderView::section {{
-        background: {alternate}; color: {theme.muted}; border: 0; border-bottom: 1px solid {edge}; padding: 4px 6px;
+        background: {alternate}; color: {theme.muted}; border: 0; border-bottom: 1px solid {edge};
+        padding: 4px {CELL}px;
     }}
+    QTableView::item {{ padding: 0 {CELL - _CELL_ADDED}px; }}
+    QTableView::item:selected, QListView::item:selected {{ background: {theme.primary}; color: #ffffff; }}
+    QListView[role="bare"]::item:selected {{ background: transparent; }}
     QTableCornerButton::section {{ background: {alternate}; border: 0; }}
 
     QTabWidget::pane {{ border: 0; border-top: 1px solid {edge}; }}

@@ -53,7 +53,7 @@ class HelpPanel(QWidget):
         self._topics = (*read_topics(), read_glossary())
         self.list = QListWidget()
         self.list.setAccessibleName("Stages")
-        self.list.setSpacing(4)
+        self.list.setProperty("role", "roomy")
         self.list.addItems([topic.title for topic in self._topics])
         self.list.setMaximumWidth(170)
         self.heading, self.text, self.picture = Label(), Label(), ScaledPicture()

@@ -78,4 +78,4 @@ def snug(button: QPushButton) -> QPushButton:
 
 def indent(box: QAbstractSpinBox) -> None:
     """Keeps a number as far from the edge as the text of other fields; a style sheet cannot."""
-    box.lineEdit().setTextMargins(theme.STEP, 0, 0, 0)
+    box.lineEdit().setTextMargins(2 * theme.STEP, 0, 0, 0)

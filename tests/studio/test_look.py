@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QRect, QSize
+from PySide6.QtCore import QRect, QSize, Qt
 from PySide6.QtGui import QColor, QFont, QFontInfo, QFontMetrics, QIcon
 from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import (
@@ -18,6 +18,8 @@ from PySide6.QtWidgets import (
     QSpinBox,
     QStyleOptionViewItem,
     QTabBar,
+    QTableWidget,
+    QTableWidgetItem,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -35,7 +37,7 @@ from crots_studio.panels.monitor import matrix_view
 from crots_studio.panels.monitor.tile import Tile
 from crots_studio.panels.rail import _PICTURES, _SIGNS, RailPanel
 from crots_studio.theme import DARK, LIGHT, stage_colour
-from crots_studio.widgets.controls import ElidedBox
+from crots_studio.widgets.controls import ElidedBox, indent
 from crots_studio.widgets.icon_button import IconButton
 from crots_studio.widgets.project_card import CardDelegate
 from crots_studio.workspace_tabs import TABS
@@ -164,12 +166,54 @@ def test_the_figures_of_the_confusion_matrix_are_read_on_every_cell(qapp):
                 assert contrast(fill.name(), matrix_view.text_on(fill).name()) >= 4.5, (end, share)
 
 
+def ink(widget, top=0, bottom=None):
+    """The first column of pixels in which a widget shows dark text, between two heights."""
+    picture = widget.grab().toImage()
+    rows = range(top + 6, (bottom or picture.height()) - 6)
+    return next(x for x in range(4, picture.width()) if any(picture.pixelColor(x, y).lightness() < 140 for y in rows))
+
+
+def test_the_text_of_all_fields_begins_at_the_same_place(qtbot, session):
+    """Numbers stood four pixels left of the text below them, and lists between the two."""
+    theme.apply(False)
+    holder = QWidget()
+    qtbot.addWidget(holder)
+    column = QVBoxLayout(holder)
+    number, line, chosen, typed = QSpinBox(), QLineEdit("Hello"), QComboBox(), QComboBox()
+    number.setSpecialValueText("Hello")
+    indent(number)
+    typed.setEditable(True)
+    for box in (chosen, typed):
+        box.addItem("Hello")
+    for widget in (number, line, chosen, typed):
+        column.addWidget(widget)
+    holder.resize(300, 200)
+    holder.show()
+    assert len({ink(widget) for widget in (number, line, chosen, typed)}) == 1
+
+
 def test_every_number_stands_as_far_from_the_edge_as_other_text():
     """What makes a box for numbers indents it; a style sheet cannot."""
     for path in sorted(Path(crots_studio.__file__).parent.rglob("*.py")):
         text = path.read_text(encoding="utf-8")
         made = len(re.findall(r"= Q(?:Double)?SpinBox\(", text))
         assert len(re.findall(r"\bindent\(\w", text.replace("def indent(", ""))) >= made, path.name
+
+
+def test_cells_are_in_line_with_the_header_above_them(qtbot, session):
+    theme.apply(False)
+    table = QTableWidget(1, 1)
+    qtbot.addWidget(table)
+    table.setHorizontalHeaderLabels(["Hello"])
+    table.setItem(0, 0, QTableWidgetItem("Hello"))
+    table.verticalHeader().hide()
+    header = table.horizontalHeader()
+    header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+    header.setHighlightSections(False)
+    table.setShowGrid(False)
+    table.resize(200, 100)
+    table.show()
+    assert ink(table.viewport()) == ink(header.viewport()) > theme.STEP
 
 
 def test_a_list_that_is_narrower_than_a_name_ends_in_an_ellipsis(qtbot, session, window, open_project, tmp_path):
