@@ -100,11 +100,20 @@ class ArtifactWritten(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Note(Event):
-    """Something the user should read; ``level`` is ``info`` or ``warning``, ``about`` the name of a file, if of one."""
+    """Something the user should read.
+
+    Attributes:
+        text: for people.
+        level: ``info`` or ``warning``.
+        about: the name of a file, if it is about one.
+        known: it follows from the inputs and options and was found before the stage began, so it says nothing of how
+            the stage went.
+    """
 
     text: str
     level: Literal["info", "warning"] = "info"
     about: str = ""
+    known: bool = False
 
     @property
     def words(self) -> str:
@@ -163,7 +172,7 @@ class StageFinished(Event):
 
 
 # Left out of the stream where they are empty, since versions that do not know them skip events that have them.
-_LATER = ("about", "cause", "settings")
+_LATER = ("about", "cause", "known", "settings")
 
 KINDS: dict[str, type[Event]] = {
     kind.__name__: kind

@@ -17,6 +17,7 @@ EXAMPLES = [
     Note(stage="baseline", text="näïve", level="warning"),
     StageFinished(stage="baseline", outcome="failed", seconds=2.0, message="no", exit_code=1),
     StageFinished(stage="mine", outcome="failed", seconds=2.0, cause="memory", settings={"data.skip_bad": "true"}),
+    Note(stage="baseline", text="it starts from random weights", level="warning", known=True),
 ]
 
 
@@ -28,6 +29,7 @@ def test_events_survive_json(event):
 
 def test_what_came_later_is_in_a_line_only_where_it_says_something():
     assert not {"cause", "settings"} & json.loads(to_json(EXAMPLES[4])).keys()
+    assert not {"about", "known"} & json.loads(to_json(EXAMPLES[3])).keys()
 
 
 @pytest.mark.parametrize("line", ["", "{", "[]", "null", '{"event": "Nonsense"}', '{"event": "Note", "oops": 1}'])

@@ -77,7 +77,7 @@ class Workbench:
 
     def note(self, text: str, *, warning: bool = False) -> None:
         """Keeps a note for the user for when the stage starts; the same note once."""
-        note = Note(stage=self.stage, text=text, level="warning" if warning else "info")
+        note = Note(stage=self.stage, text=text, level="warning" if warning else "info", known=True)
         if all(old.text != text for old in self.notes):
             self.notes.append(note)
 

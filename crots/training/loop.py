@@ -74,7 +74,7 @@ def train(learner: Learner, run: Training, context: Context) -> Iterator[Event]:
     if trainer.lost:
         yield Note(stage=context.stage, text=f"{trainer.lost}; the stage starts over", level="warning")
     if note := _statistics_note(learner):
-        yield Note(stage=context.stage, text=note, level="warning")
+        yield Note(stage=context.stage, text=note, level="warning", known=True)
     if not start:
         learner.begin(context.check)
     yield from trainer.loop(start, total)

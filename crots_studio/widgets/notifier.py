@@ -74,7 +74,7 @@ def words_for(
     if estimate and end.outcome == "cancelled":
         return Said("The estimate was stopped", "Nothing was changed.")
     if end.cause == "not begun":
-        return Said("The run was stopped", f"{name} had not started; nothing was changed.")
+        return Said("The run was stopped", f"{name} was stopped before it began; nothing was changed.")
     if end.outcome == "cancelled" and discarded:
         return Said("The run was cancelled", f"The unfinished work of {name} was discarded; earlier results are kept.")
     if end.outcome == "cancelled":
@@ -111,6 +111,11 @@ def _of_warnings(warnings: Sequence[Note]) -> tuple[str, str]:
     if count == 1:
         return "a warning", words
     return f"{count} warnings", f"{words} The log has the {'other' if count == 2 else 'others'}."
+
+
+def doubts(note: Note) -> bool:
+    """Whether a note questions the result of its stage."""
+    return note.level == "warning" and not note.known
 
 
 class Notifier(Toast):
@@ -203,11 +208,14 @@ class Notifier(Toast):
         return " ".join(f"{title(key)} {choices[key].get('words', '')}." for key in guarded)
 
     def _warnings(self) -> list[Note]:
-        """What the stages of this run warned of; the monitor's alarms are those of the last stage alone."""
+        """What the stages of this run warned of; the monitor's alarms are those of the last stage alone.
+
+        Not what was known before, from the inputs and options: Set-up says that, and it does not question the result.
+        """
         project, history = self._session.project, self._session.opened.history
         if project is None:
             return []
-        return [note for key in self._ran(project) for note in history.stage(key).notes if note.level == "warning"]
+        return [note for key in self._ran(project) for note in history.stage(key).notes if doubts(note)]
 
     def _ran(self, project: Project) -> list[str]:
         """The stages of this run."""

@@ -16,6 +16,7 @@ from crots.files import write_json
 from crots.project import Project
 from crots.project_config import ProjectConfig
 from crots.runner import failure
+from crots.stages.workbench import Workbench
 from crots_studio.dialogs.about import AboutDialog
 from crots_studio.dialogs.help import HelpDialog
 from crots_studio.dialogs.shortcuts import OWN_KEYS, ShortcutsDialog, keys_of
@@ -226,6 +227,18 @@ def test_a_run_with_warnings_is_not_reported_as_all_well(qtbot, session, open_pr
     assert notifier.text.property("role") == "good", "the warnings of an earlier run"
 
 
+def test_what_was_known_before_the_run_does_not_question_its_result(qtbot, session, open_project, tmp_path):
+    """A student that starts from random weights, as it was asked for, turned the end of every run amber."""
+    open_project(make_fake_project(tmp_path / "fake").folder)
+    notifier = Notifier(session)
+    qtbot.addWidget(notifier)
+    bench = Workbench(session.project.config, session.project.folder, None, "baseline")
+    bench.note("the student starts from random weights", warning=True)
+    session.opened.history.add(bench.notes)
+    session.run.ended.emit(RunEnd("completed", "export"))
+    assert notifier.text.property("role") == "good" and "warning" not in notifier.text.text()
+
+
 def test_the_desktop_is_notified_if_possible(qtbot, session, monkeypatch):
     told = []
     monkeypatch.setattr(QSystemTrayIcon, "isSystemTrayAvailable", staticmethod(lambda: True))
@@ -257,7 +270,7 @@ def test_a_stage_that_was_stopped_before_it_began_is_not_shown_to_continue(qtbot
     end = end_of(failure(NotBegun(), "baseline", 0.0))
     assert end.outcome == "cancelled"
     said = words_for(end, Scores(), discarded=True)
-    assert said == ("The run was stopped", "Baseline had not started; nothing was changed.", False)
+    assert said == ("The run was stopped", "Baseline was stopped before it began; nothing was changed.", False)
 
 
 def test_the_notice_tells_of_a_round_that_the_project_has(qtbot, session, open_project, tmp_path):
