@@ -8,7 +8,7 @@ from PySide6.QtGui import QColor
 
 from crots.comparison.methods import chosen_methods
 from crots.comparison.plan import CompareJob, PlannedRun
-from crots.comparison.table import results, write_results
+from crots.comparison.table import comparison_results, write_results
 from crots.events import Evaluated, Note, Progress, StageFinished, StageStarted, to_json
 from crots.project_config import override
 from crots_studio import theme
@@ -43,7 +43,7 @@ def write_comparison(project, seeds=(0, 1)):
         }
         for run in runs
     }  # fmt: skip
-    write_results(job.results_path, results(job, runs, scores, {}, NAMES, complete=True))
+    write_results(job.results_path, comparison_results(job, runs, scores, {}, NAMES, complete=True))
 
 
 class _Branch:
