@@ -1,8 +1,8 @@
-"""JPEG 2000 as a format of labels: whether a file kept every pixel, or was cut to fit a limit of size.
+"""JPEG 2000 files as labels: whether a file is lossless, or was truncated to reach a given size.
 
-The rounding wavelet 9-7 is named in the file. With the whole-number wavelet 5-3 an encoder may still leave out the last
-passes of each block, which no entry of the file says. But the coder is deterministic: of complete pixels it makes the
-same bytes again if it is given the same parameters, and of what a cut file shows it makes others, nearly always more.
+The file names its wavelet: 9-7 rounds. With the reversible 5-3 an encoder may still drop the last coding passes of each
+block, which no field of the file records. But encoding is deterministic: the decoded pixels, encoded again with the
+same parameters, give the same bytes if nothing was dropped, and otherwise different ones, nearly always more.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _BEGIN = b"\xff\x4f\xff\x51"
 _SIZE, _CODING, _TILE, _DATA, _END = 0xFF51, 0xFF52, 0xFF90, 0xFF93, 0xFFD9
 # Quantisation, comments and lengths leave the number of bytes of the blocks as it is; other markers may not.
 _HARMLESS = {_TILE, 0xFF5C, 0xFF64, 0xFF55, 0xFF57, 0xFF58, 0xFF63}
-# Bytes within which the wavelet is named; a longer preface is told by the comparison of the pixels.
+# Bytes within which the wavelet is named; if the header is longer, comparing the encoded pixels decides.
 _HEAD = 2**20
 _ORDERS = ("LRCP", "RLCP", "RPCL", "PCRL", "CPRL")
 _PRECINCTS, _MARKED = 1, 6
@@ -36,7 +36,7 @@ class _UnknownCoding(Exception):
 
 
 def is_rounded(path: Path) -> bool:
-    """Whether a file was made with the rounding wavelet; False where it is no JPEG 2000."""
+    """Whether a file was encoded with the irreversible wavelet; False if it is not a JPEG 2000 file."""
     with path.open("rb") as file:
         head = file.read(_HEAD)
     wavelets = (content[9:10] for marker, content in _segments(head) if marker == _CODING)
@@ -44,10 +44,10 @@ def is_rounded(path: Path) -> bool:
 
 
 def why_incomplete(path: Path, image: Image.Image) -> str:
-    """Says why a file may not hold every pixel as it was; empty where it does.
+    """Returns why a file may have lost data; empty if it is lossless.
 
     Args:
-        path: of a file with the whole-number wavelet.
+        path: of a file with the reversible wavelet.
         image: it, decoded.
     """
     try:
@@ -59,15 +59,15 @@ def why_incomplete(path: Path, image: Image.Image) -> str:
         image.save(again, "JPEG2000", no_jp2=True, irreversible=False, **options)
         complete = _coding(again.getvalue())[1]
     except _UnknownCoding as error:
-        return f"it cannot be told whether it was cut to fit a limit of size ({error})"
+        return f"it cannot be determined whether it was truncated to a given size ({error})"
     except (OSError, ValueError, OverflowError, SystemError, struct.error):
-        return "it cannot be told whether it was cut to fit a limit of size (this image cannot be encoded again)"
+        return "it cannot be determined whether it was truncated to a given size (this image cannot be encoded again)"
     if found == complete:
         return ""
-    sizes = f"its pixels take {len(found):,} bytes, and complete ones {len(complete):,}"
+    sizes = f"its pixels take {len(found):,} bytes, complete ones {len(complete):,}"
     if len(found) < len(complete):
-        return f"{sizes}, as if it was cut to fit a limit of size"
-    return f"it cannot be told whether it was cut to fit a limit of size (another encoder made it: {sizes})"
+        return f"{sizes}, as if it was truncated to a given size"
+    return f"it cannot be determined whether it was truncated to a given size (another encoder made it: {sizes})"
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:

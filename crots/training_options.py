@@ -95,7 +95,8 @@ class TrainingOptions:
     )
     crop: Size | None = option(
         None,
-        "Train on random crops of this size; none trains on whole images, but adaptation on a CPU crops large ones.",
+        "Train on random crops of this size; none trains on whole images, but on a CPU on crops of large ones, unless "
+        "scale is 1.",
         low=8,
         unit="px",
         title="Crop size",
@@ -294,10 +295,11 @@ class AdaptOptions(TrainingOptions):
     )
     stop_rounds: bool = option(
         True,
-        "Skip the rounds after one whose label-free scores did not improve.",
+        "Skip the rounds after one that was stopped by an alarm, kept its start, ended with warnings or changed less "
+        "than 5 % of the labels.",
         published=False,
         affects_result=False,
-        title="Stop without improvement",
+        title="Skip needless rounds",
     )
     learning_rate: float = option(5e-5, "Peak learning rate of the encoder.", low=0, high=10, published=1e-5)
     balance: float = option(0.0, f"{_BALANCE}.", low=0, high=1, title="Class weighting")

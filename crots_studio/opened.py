@@ -61,7 +61,7 @@ class OpenProject(QObject):
     Signals (all on the window's thread):
         problem(str): something that the user should read and that has no better place.
         notice(str): information that needs no action.
-        conflict_found(Merged): `conflict` is waiting for an answer.
+        conflict_found(MergedChanges): `conflict` is waiting for an answer.
         undo_changed(): something else can be undone or done again, here or in a panel.
         class_map_changed(): the project's class map was written, perhaps without a change of an option.
         project_changed(): another project, or the same one read again; `project` and `history` are both ready.

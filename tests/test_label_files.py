@@ -197,7 +197,7 @@ def test_whole_jpeg_2000_labels_are_read(tmp_path, options, kind):
               "colours": np.repeat(ids[..., None] * 40, 3, 2)}[kind]  # fmt: skip
     Image.fromarray(pixels).save(tmp_path / "l.jp2", **options)
     if kind == "deep" and "tile_size" in options:
-        with pytest.raises(InputError, match=r"cannot be told .*tiles of 16 bits"):
+        with pytest.raises(InputError, match=r"cannot be determined .*tiles of 16 bits"):
             read_labels(tmp_path / "l.jp2")
         return
     found = read_labels(tmp_path / "l.jp2")
@@ -207,7 +207,7 @@ def test_whole_jpeg_2000_labels_are_read(tmp_path, options, kind):
 @pytest.mark.parametrize("rate", [1.5, 4, 10, 20, 40, 100])
 @pytest.mark.parametrize("classes", [2, 11, 60])
 @pytest.mark.parametrize("block", [16, 32, 64])
-def test_jpeg_2000_labels_that_a_limit_of_size_cut_are_refused(tmp_path, rate, classes, block):
+def test_truncated_jpeg_2000_labels_are_refused(tmp_path, rate, classes, block):
     labels, path = patches(classes), tmp_path / "l.jp2"
     cut = {"quality_mode": "rates", "quality_layers": [rate], "codeblock_size": (block, block)}
     Image.fromarray(labels).save(path, irreversible=False, **cut)
@@ -216,7 +216,7 @@ def test_jpeg_2000_labels_that_a_limit_of_size_cut_are_refused(tmp_path, rate, c
     try:
         assert (read_labels(path) == labels).all()
     except InputError as error:
-        assert "to fit a limit of size" in str(error)
+        assert "truncated to a given size" in str(error)
         assert "convert the original labels to PNG" in str(error)
     else:
         assert same
@@ -224,5 +224,5 @@ def test_jpeg_2000_labels_that_a_limit_of_size_cut_are_refused(tmp_path, rate, c
 
 def test_jpeg_2000_labels_of_another_encoder_are_refused(tmp_path):
     Image.fromarray(patches(5)).save(tmp_path / "l.jp2", quality_mode="rates", quality_layers=[20, 1])
-    with pytest.raises(InputError, match=r"cannot be told whether it was cut .*several layers"):
+    with pytest.raises(InputError, match=r"cannot be determined whether it was truncated .*several layers"):
         read_labels(tmp_path / "l.jp2")

@@ -139,7 +139,7 @@ def _describe_weights(found: dict[str, Any], file: WeightsFile, classes: str | N
         found["summary"].append(
             f"{card.net} for {len(card.classes['names'])} classes ({names}), made for {card.made_for}"
         )
-        found["summary"] += ["oracle: labels of the target chose it"] if card.oracle else []
+        found["summary"] += ["oracle: its checkpoint was chosen with labels of the target"] if card.oracle else []
     if net and not classes:
         raise InputError("--net needs --classes to compare the file with; give the class set, too")
     if is_factory(net or (file.card.net if file.card else "")):

@@ -54,8 +54,8 @@ was interpreted, what was left out and why, and every problem in it.
 _MATCHING = """AVIF too if Pillow was built with it; HEIC with the extra `heif`. Camera raw files, videos and other
 pictures are left out and counted. The EXIF orientation of photographs is applied. 16-bit images that use only some of
 their bits raise a warning, and so do transparent images and files of several frames, of which the first is read.
-JPEG 2000 holds labels where its pixels are complete: a file that was cut to fit a limit of size is refused, and so is
-one of which that cannot be told, as of some other encoders.
+JPEG 2000 files are read as labels if no pixel data were dropped: a file that was truncated to a given size is refused,
+and so is one for which this cannot be determined, as with some encoders.
 `data.white` (`--white`) sets the value that becomes white. For images with more than three bands, `data.bands`
 (`--bands 3,2,1`) chooses those that become red, green and blue, or the one that becomes grey; reading them needs the
 extra `tiff`, and so do TIFFs of three bands of 32 bits, of 64-bit numbers, and of 16-bit colours stored one after

@@ -93,9 +93,9 @@ def few_images(images: int, what: str = "target images") -> str:
     if images >= _ENOUGH:
         return ""
     return (
-        f"a student that does not start from the source learns all it knows of the classes from the {images} "
-        f"{what}, which are few (fewer than {_ENOUGH}): it may end below its source, and did with ten street scenes; "
-        "add images, which need no labels, or start from the source's weights if you can get them"
+        f"a student that does not start from the source learns the classes from the {images} {what} alone, and with "
+        f"fewer than {_ENOUGH} it may end below its source; add images, which need no labels, or start from the "
+        "source's weights if you can get them"
     )
 
 

@@ -93,7 +93,7 @@ class PaletteDialog(QDialog):
         column.setContentsMargins(12, 12, 12, 12)
         column.addWidget(self.search)
         column.addWidget(self.list, 1)
-        self.nothing = Label("No command or option has these words.")
+        self.nothing = Label("No command or option matches.")
         self.nothing.setProperty("role", "muted")
         column.addWidget(self.nothing)
         self._show("")

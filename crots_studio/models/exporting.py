@@ -69,7 +69,7 @@ class Checkpoint:
         classes, size = self.card.get("classes", {}), self.card.get("size", [])
         parts = [str(self.card.get("net", "")), f"{len(classes.get('names', ()))} classes ({classes.get('name', '')})"]
         parts += ["x".join(map(str, size))] if size else []
-        parts += ["oracle: validation labels chose it"] if self.card.get("oracle") else []
+        parts += ["oracle: chosen with validation labels"] if self.card.get("oracle") else []
         return ", ".join(filter(None, parts))
 
 

@@ -14,7 +14,7 @@ from tests.stages import tiny_world as world
 from tests.stages.tiny_runs import run
 
 pytestmark = [pytest.mark.usefixtures("one_thread")]
-FEW = "learns all it knows of the classes from the 6 target images, which are few"
+FEW = "learns the classes from the 6 target images alone, and with fewer than 100"
 
 
 def project_from(folder, weights, **baseline):
