@@ -21,13 +21,13 @@ def test_the_student_needs_a_start(look, model, tmp_path):
     assert look("student", **given, student__weights="encoder.pth").level == "good"
     write_image(tmp_path / "images" / "a.png", np.zeros((32, 32, 3), np.uint8))
     found = look("student", **given, student__weights="encoder.pth", data__target="images")
-    assert found.level == "warning" and "from the 1 target images, which are few" in found.text
+    assert found.level == "warning" and "from the 1 target images alone" in found.text
     assert look("student", **given, student__weights="start.pth", data__target="images").level == "good"
     found = look("student", **given, student__weights="random", data__target="images")
-    assert "from the 1 target images, which are few" in found.text and "from random weights" in found.details[0]
+    assert "from the 1 target images alone" in found.text and "from random weights" in found.details[0]
     tiles = {"data__target": "images", "data__tile": "32x32"}
     found = look("student", **given, student__weights="encoder.pth", **tiles)
-    assert "tiles of target images, which are few" in found.text
+    assert "tiles of target images alone" in found.text
     assert look("student", **given, student__weights="start.pth", **tiles).level == "good"
     write_image(tmp_path / "images" / "large.png", np.zeros((480, 480, 3), np.uint8))
     assert look("student", **given, student__weights="encoder.pth", **tiles).level == "good", "the tiles are enough"
