@@ -35,7 +35,7 @@ def array_header(path: Path) -> tuple[tuple[int, ...], np.dtype[Any]]:
             return _header(file)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
-    except Exception as error:  # a header is text that is parsed, and anybody's
+    except Exception as error:  # a header is parsed as text and may come from anyone
         raise InputError(f"{path}: broken or no {SUFFIX} file ({error}); create it again") from error
 
 

@@ -11,7 +11,7 @@ from crots.errors import InputError
 from crots.ownership import is_below, walk
 from crots.records import parse, read_plain
 
-# As they were called then, whatever they are called now.
+# The names of that version, which stay as they are if the present ones change.
 _TRAINED = ("checkpoint.pt", "best.pt", "student.safetensors", "teacher.safetensors", "choice.json")
 _LABELLED = ("images.jsonl", "statistics.json", "skipped.json", "easy.txt", "hard.txt")
 _EXPORTED = ("adapted.pth", "adapted.safetensors", "adapted.onnx", "adapted.pt")

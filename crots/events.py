@@ -151,7 +151,7 @@ def noted(stage: str, remark: Remark) -> Note:
 
 @dataclass(frozen=True, kw_only=True)
 class StageFinished(Event):
-    """The end of a stage, whatever happened.
+    """The end of a stage, successful or not.
 
     Attributes:
         seconds: how long it took, with the earlier parts of a resumed stage.

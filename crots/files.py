@@ -19,17 +19,17 @@ from typing import Any, Literal
 
 from crots.errors import CrotsError, InputError, StageError
 
-# What Windows leaves where pictures were looked at; macOS and Linux hide what they leave.
+# Files that Windows leaves in folders of pictures; those of macOS and Linux are hidden.
 _OF_VIEWERS = ("thumbs.db", "ehthumbs.db", "desktop.ini")
 # Hidden, so that no listing takes it for data, and short, so that it fits wherever the final name does.
 _PARTIAL = re.compile(r"\.[0-9a-f]{8}\.partial(\.\w+)?")
 # Seconds between attempts.
 _WAITS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
-# How files of Git LFS begin that were not fetched.
+# The beginning of Git LFS files that were not fetched.
 _POINTER = b"version https://git-lfs"
 # How libraries in Rust and C++ word the system's message.
 _FULL = re.compile(r"No space left on device|os error 28\b|Disk quota exceeded")
-# Bytes; what is left of a disk on which a write has just failed.
+# Bytes that are left on a disk if a write failed because it is full.
 _NEXT_TO_NOTHING = 2**16
 _CAUSES = {
     errno.ENOSPC: "the disk is full; free some space and run again",
@@ -102,7 +102,7 @@ def out_of_memory(error: BaseException) -> bool:
 
 
 def tells_of_memory(text: str) -> bool:
-    """Whether libraries, or the output of a process, say in their own words that memory ran out."""
+    """Whether the message of a library, or the output of a process, means that memory ran out."""
     return _NO_MEMORY.search(text) is not None
 
 
@@ -295,7 +295,7 @@ def listing_digest(folder: Path, *, without: Path | None = None) -> str:
 def content_digest(path: Path) -> str:
     """Returns a digest of a file's bytes, or of the names and bytes of all files below a folder.
 
-    For what a user makes by hand and takes back: times differ then, what counts does not.
+    For what users edit and undo by hand: times then differ, the content does not.
 
     Raises:
         InputError: something cannot be read.
@@ -328,7 +328,7 @@ def _hash(path: str, *_stamp: int) -> str:
 
 
 def is_left_by_viewers(name: str) -> bool:
-    """Whether a file is hidden, or left behind by a program that showed the folder; no input is called so."""
+    """Whether a file is hidden, or left behind by a program that showed the folder; no input has such a name."""
     return name.startswith(".") or name.lower() in _OF_VIEWERS
 
 
@@ -399,7 +399,7 @@ def entry_kind(entry: os.DirEntry[str]) -> Literal["file", "folder", ""]:
 
 
 def identity(folder: str) -> tuple[int, int]:
-    """Identifies a folder, whatever links led to it."""
+    """Identifies a folder, independently of the links that lead to it."""
     status = os.stat(folder)  # noqa: PTH116
     return status.st_dev, status.st_ino
 

@@ -25,7 +25,7 @@ HEAD = "hf:"
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 PREPROCESSOR = "preprocessor_config.json"
-# How albumentations keeps what is done to images, beside a model of segmentation-models-pytorch.
+# The file in which albumentations stores transforms, beside a model of segmentation-models-pytorch.
 TRANSFORMS = "albumentations_config_eval.json"
 # What a folder that is written holds.
 WRITTEN = (CONFIG, WEIGHTS, PREPROCESSOR)
@@ -39,7 +39,7 @@ MODEL_TYPES = (
 QUERY_TYPES = ("eomt", "eomt_dinov3", "mask2former", "maskformer", "oneformer")
 # Those that take one size of images only, a square: their positions are learnt for it, or their head counts on it.
 _FIXED_TYPES = ("beit", "data2vec-vision", "dpt", "eomt", "eomt_dinov3")
-# Where a configuration says none: 640 for query models, and for the others what transformers takes.
+# If a configuration states none: 640 for query models, for the others the default of transformers.
 _USUAL_SIDES = {"beit": 224, "data2vec-vision": 224, "dpt": 384}
 # Of segmentation-models-pytorch.
 MODEL_CLASSES = (

@@ -24,7 +24,7 @@ from crots.jpeg2000 import why_incomplete
 from crots.stored_pixels import NoLabelIds, check_upright, narrowed, storage_of
 from crots.tiffs import read_tiff
 
-# The PNG text under which label files of CROTS say what their ids are, and the beginning of what stands there.
+# The PNG text chunk in which label files of CROTS record what their ids are, and how its content begins.
 LABEL_NOTE = "Label ids"
 TRAIN_IDS = "train ids"
 

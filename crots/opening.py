@@ -109,7 +109,7 @@ class Inputs:
         implied = self.implied_classes
         if implied is None:
             silent = self.config.source.file is not None and not self.config.source.predictions and not self.source_card
-            # What is no model at all needs other words.
+            # A file that is not a model has its own error.
             beside = f", and {self.source_file} names none" if silent else ""
             raise InputError(
                 f"no classes are given{beside}; name a class set or its TOML file, by `task.classes`",
@@ -120,7 +120,7 @@ class Inputs:
 
     @cached_property
     def implied_classes(self) -> ClassSet | None:
-        """What the target's classes are where nobody chose them: those that the class map or the source's file names.
+        """The target's classes if the user chose none: those that the class map or the source's file names.
 
         None where neither names any, or where the source's classes were chosen, since the target's may then differ.
 

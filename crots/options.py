@@ -16,9 +16,9 @@ from typing import Any, Literal
 from crots.config import Duration, Grid, OptionInfo, Size, describe, option
 from crots.training_options import AdaptOptions, BaselineOptions
 
-# Of a source that says nothing of itself: the published one.
+# The network of a source whose file does not name one: the published network.
 DEFAULT_NET = "deeplabv2_resnet101"
-# The student's weights that are fetched by name.
+# The name for the student's weights that are downloaded.
 IMAGENET = "imagenet"
 
 

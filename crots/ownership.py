@@ -353,7 +353,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
                     move_file(older, path)
                 raise
     except StageError as error:
-        # The name of the unfinished folder says nothing to anybody.
+        # The name of the unfinished folder would mean nothing to the user.
         raise StageError(str(error).replace(str(partial), str(path))) from error
     finally:
         for left in (partial, older):

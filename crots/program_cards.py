@@ -36,7 +36,7 @@ def program_card(path: Path) -> ModelCard | None:
         InputError: it has a card that is not of this version.
     """
     card: object = None
-    # Files may be anybody's, and damaged in any way.
+    # Files may come from anyone and be damaged in any way.
     with contextlib.suppress(Exception):
         if is_file(path):
             card = _in_archive(path) if zipfile.is_zipfile(path) else _in_onnx(path)

@@ -106,7 +106,7 @@ def _begun(project: Project, stage_events: Callable[[Project, Context], Iterator
         events = workers.together(lambda: stage_events(project, context))
         # The user may have stopped the run while torch was being imported.
         context.check()
-        # Its own look at the stop: the other workers wait meanwhile.
+        # Checks for a stop itself: the other workers wait meanwhile.
         workers.from_first(lambda: project.begin(context.stage, context.control.check))
     except Stopped:
         raise NotBegun from None
@@ -114,7 +114,7 @@ def _begun(project: Project, stage_events: Callable[[Project, Context], Iterator
 
 
 def _tried(project: Project, keys: tuple[str, ...], body: StageBody, context: Context) -> Iterator[Event]:
-    """Begins a run's first stage after a look at what only later ones read: nobody should wait hours for a refusal."""
+    """Begins a run's first stage after checking the inputs of later ones too: a refusal should not come after hours."""
     _go_on(context)
     current().from_first(lambda: _try_validation(project, keys))
     return body(context)
@@ -129,7 +129,7 @@ def _go_on(context: Context) -> None:
 
 
 def _try_validation(project: Project, keys: tuple[str, ...]) -> None:
-    # Help and status need neither of them, and no numpy.
+    # Help and status need neither of these modules, and no numpy.
     from crots.data.labels import tried_labels
     from crots.opening import Inputs
 

@@ -73,7 +73,7 @@ def open_model(
 
 
 def as_made(desk: Desk, card: ModelCard | None) -> Desk:
-    """Returns a desk whose images are cut into tiles if the model was made for tiles and the user says nothing."""
+    """Returns a desk whose images are cut into tiles if the model was made for tiles and the user gave no size."""
     data = desk.config.data
     tiling = tiling_for(data, card)
     if tiling is None or data.tile:

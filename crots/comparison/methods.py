@@ -54,11 +54,11 @@ class Method:
 
     @property
     def oracle(self) -> bool:
-        """Whether target labels choose its checkpoint."""
+        """Whether its checkpoint is chosen with target labels."""
         return self.settings.get("adapt.select") == "oracle"
 
 
-# Rivals use nothing that this package adds: they run their whole budget and are scored at its end.
+# Other methods use none of this package's additions: they run their whole budget and are scored at its end.
 _PLAIN = {
     "adapt.patches": False,
     "adapt.average": 0,
@@ -94,7 +94,7 @@ METHODS: tuple[Method, ...] = (
            {"adapt.select": "oracle"}, profile="published", asked_only=True),
 )  # fmt: skip
 
-# What every method is given alike, though the profiles differ in it.
+# Options that are the same for all methods, although the profiles differ in them.
 _BUDGET = ("steps", "batch", "learning_rate", "rounds")
 
 REFERENCES: dict[Kind, str] = {"methods": "baseline", "ablation": "recommended"}
@@ -219,7 +219,7 @@ def method_config(config: ProjectConfig, method: Method, seed: int, *, published
         settings |= {"adapt.rounds": 1, "adapt.steps": config.adapt.rounds * config.adapt.steps}
     config = override(config, settings | dict(method.settings))
     if not config.adapt.kept_by_evaluations:
-        # Evaluations during training decide nothing here, and their time must not count.
+        # Evaluations during training have no effect here, and their time must not count.
         config = override(config, {"adapt.validate_every": config.adapt.steps})
     return config if config.adapt.select == "oracle" else _blind(config)
 

@@ -148,7 +148,7 @@ class _Comparer:
         found = self._score(run)
         self.scores[run.method.name, run.seed] = found
         name = f"{run.method.name}, seed {run.seed}"
-        # Step 0 would call it the end of the whole stage.
+        # At step 0 the score would count as that of the finished stage.
         yield evaluated(
             found["report"], self.context.stage, name, step=max(1, found["steps"]), oracle=run.method.oracle
         )
@@ -164,7 +164,7 @@ class _Comparer:
         except InputError as error:
             if not run.method.learner:
                 raise
-            # The network has no batch norm: no reason to go without the other methods.
+            # The network has no batch norm: the other methods run all the same.
             self.impossible[run.method.name] = str(error)
             yield Note(stage=self.context.stage, level="warning", text=f"{run.method.name} is left out: {error}")
             return
@@ -175,7 +175,7 @@ class _Comparer:
             if isinstance(event, StageStarted):
                 share = (event.total - event.resumed_at) / max(1, event.total)
             yield from self._passed_on(event, task)
-        # Of a resumed stage only the rest was timed.
+        # For a resumed stage, only the remaining steps were timed.
         # The optimiser's state of every method and seed would soon fill a disk; what is finished needs none.
         branch.finish(task.key, (time.monotonic() - started) / (share or 1.0), None, without=CONTINUED_FROM)
         self.done += task.steps

@@ -136,7 +136,7 @@ class _RowShape(TypedDict):
 
 
 class _Results(TypedDict):
-    """What `results` gives, as far as the tables need it."""
+    """The output of `comparison_results`, as far as the tables need it."""
 
     complete: bool
     seeds: list[int]
@@ -278,7 +278,7 @@ def class_cells(found: Mapping[str, Any]) -> list[list[str]]:
 
 
 def titled(row: Mapping[str, Any], *, short: bool = False) -> str:
-    """Names a method, marked where labels chose."""
+    """Returns a method's title, marked if its checkpoint was chosen with labels."""
     name = row["method"] if short else row["title"]
     return f"{name} (oracle)" if row["oracle"] and "oracle" not in name else name
 

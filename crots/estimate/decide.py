@@ -255,7 +255,7 @@ class _Fitting:
 
 
 def is_open(config: ProjectConfig, section: str, option: str) -> bool:
-    """Whether an option of a training stage was left to what fits: steps and crops have a default that says so."""
+    """Whether an option of a training stage is automatic: the defaults of steps and crops mean that."""
     options: TrainingOptions = getattr(config, section)
     value = getattr(options, option)
     return not value or value == getattr(defaults(type(options), config.profile), option)

@@ -161,7 +161,7 @@ class Trial:
         batch = min(job.batch, count)
         few = [samples[place] for place in evenly_spread(count, (STEPS + 1) * batch)]
         reading = self._watch.each(lambda number: read_sample(job.cache, few[number % len(few)]), bench.engine)
-        # An image is decoded once, whatever number of tiles it has.
+        # An image is decoded once, however many tiles it has.
         reading *= len(job.dataset.samples) / count
         preparing = self._preparation(bench, job.labeller, few, count)
         needs = job.labeller.needs_images

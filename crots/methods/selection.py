@@ -17,7 +17,8 @@ Confidence = npt.NDArray[np.floating[Any]]
 Histogram = npt.NDArray[np.int64]
 # Number of levels in which confidence is stored.
 LEVELS = 256
-# Confidence from which a label that is among the most confident of all classes is kept, whatever its rank in its own.
+# Confidence from which a label that is among the most confident of all classes is kept, regardless of its rank within
+# its own class.
 CERTAIN = 0.9
 # Confidence that a teacher's label needs in a round, even if it is among the most confident of its class.
 LEAST = 0.7

@@ -25,6 +25,6 @@ def checkpoint_card(path: Path) -> ModelCard | None:
                 head = file.read(4)
             content = plain_content(path) if head.startswith(_HEADS) else None
             card = content.get("card") if isinstance(content, dict) else None
-    except Exception:  # files may be anybody's, and damaged in any way
+    except Exception:  # files may come from anyone and be damaged in any way
         return None
     return read_card(card, path) if isinstance(card, dict) else None

@@ -114,7 +114,7 @@ def export_as(
 
 
 def _ways(model: Model, format: str) -> tuple[Writer, ...]:
-    """The ways to write a format that are worth a try."""
+    """The ways to write a format that may work."""
     # Pooling to a grid of 3 or 6 cells is written with the indices of the example, which other sizes do not have. That
     # shows only once the program runs, after most of the time that an export takes.
     if format == "onnx" and any(map(_pools_unevenly, model.modules())):
@@ -161,7 +161,7 @@ def _attempt(
         except _Fault:
             raise
         except StageError as error:
-            # Of a disk; the name is that of the unfinished file.
+            # A disk error; it names the unfinished file.
             raise StageError(str(error).replace(str(partial), str(path))) from error
         except (MemoryError, torch.OutOfMemoryError, OSError):
             raise
@@ -175,7 +175,7 @@ def _attempt(
 
 
 def _cause(error: BaseException) -> str:
-    """What an exporter says of its failure: the innermost error names it, the others the step, and in colour."""
+    """The cause of an exporter's failure: only the innermost error names it; the others name the step, in colour."""
     while (inner := error.__cause__) is not None:
         error = inner
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
@@ -235,7 +235,7 @@ def _as_program(model: Model, path: Path, device: torch.device, trust: bool) -> 
     # Trusted, since it is the file written a moment ago.
     source = load_exported(path, trust=True, device=device)
     if source.facts.batch > 1:
-        # We would fill a batch up; other programs give it one image.
+        # Here a batch would be filled up; other programs pass one image.
         raise _Fault(f"it only takes {source.facts.batch} images at once")
     return source.logits, source.facts.fixed is None
 

@@ -194,7 +194,7 @@ def _heads(key: str) -> list[str]:
 
 
 def _mscoco(fitted: Fitted, expected: frozenset[str]) -> None:
-    """The MS-COCO initialisation DeepLabV2 is trained from: its classifier, of whatever size, is for other classes."""
+    """The MS-COCO initialisation DeepLabV2 is trained from: its classifier, of any size, is for other classes."""
     if fitted.prefix.endswith("Scale.") and fitted.drop("layer5."):
         fitted.headless = "the MS-COCO initialisation, whose layer5 is for other classes"
         fitted.notes.append(f"{fitted.headless}: layer5 left out")

@@ -81,7 +81,7 @@ class Queries(nn.Module):
     Args:
         model: it gives masks, and scores of the classes for each.
         fixed: the only size of images that it takes, to which others are resized; None for any.
-        task: what to do (1, tokens), for a model that has to be told; see `_task`.
+        task: the task (1, tokens), for a model that takes it as an input; see `_task`.
     """
 
     task: Tensor | None
@@ -133,7 +133,7 @@ def build(name: str, classes: int) -> nn.Module:
             return Queries(model, fixed, task) if query else Logits(model, fixed)
         except NotImplementedError:
             raise
-        except Exception as error:  # a configuration may be anybody's
+        except Exception as error:  # a configuration may come from anyone
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             if isinstance(error, ImportError):
                 raise InputError(f"{folder}: {reason[:160]} {_EXTRA}", field="net") from error
@@ -158,7 +158,7 @@ def _task(transformers: Any, folder: Path, config: dict[str, Any]) -> Tensor:
             made = tokenizer(_TASK, padding="max_length", max_length=length, truncation=True)
             pairs = zip(made["input_ids"], made["attention_mask"], strict=True)
             tokens = [number * seen for number, seen in pairs]
-    # Without the words all that is left are a beginning, an end and padding.
+    # If none of the words is known, only beginning, end and padding are left.
     if len(set(tokens)) <= _MARKS:
         raise InputError(
             f"{folder}: OneFormer has to be told its task in words, and this folder lacks the tokenizer for it; copy "
@@ -231,7 +231,7 @@ def read_state(folder: Path) -> dict[str, Tensor]:
             use_safetensors=True,
             output_loading_info=True,
         )
-    # What training weighs its losses by follows from the configuration.
+    # The weights of training losses follow from the configuration.
     lacking = sorted(key for key in loading["missing_keys"] if not key.startswith("criterion."))
     if lacking or loading.get("mismatched_keys"):
         names = ", ".join(map(str, lacking or loading["mismatched_keys"]))
@@ -311,7 +311,7 @@ def package() -> Any:
         raise InputError(
             f"folders of Hugging Face models need transformers ({error}); {_EXTRA}", field="net"
         ) from error
-    # It replaces itself while it is imported: a thread that waits for another one's import is left with the hollow one.
+    # The module replaces itself during import: a thread that waits for another's import would get the incomplete one.
     return sys.modules["transformers"]
 
 

@@ -72,7 +72,7 @@ def _session(path: Path, device: torch.device) -> Any:
 
 
 def _parsed(path: Path) -> Any:
-    """The model in a file; of a large one without the numbers of its weights, which nobody asks for here."""
+    """The model in a file; for a large one without the values of its weights, which are not needed here."""
     import onnx
 
     if path.stat().st_size > _LARGE:

@@ -81,7 +81,7 @@ def file_kind(path: Path) -> FileKind:
     with parsed(path, _damaged):
         with path.open("rb") as file:
             head = file.read(9)
-        # Whatever it is called: that of torch begins as a zip archive or a pickle.
+        # Regardless of its name: a file of torch begins like a zip archive or a pickle.
         named = path.suffix.lower() == ".safetensors" and not head.startswith((b"PK\x03\x04", b"\x80\x02"))
         if named or head[8:] == b"{":
             return "safetensors"

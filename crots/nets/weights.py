@@ -46,7 +46,7 @@ _COUNTER = "num_batches_tracked"
 # Share of the encoder's tensors that initial weights must fill, and of all tensors where the encoder is unknown.
 _ENOUGH_ENCODER = 0.9
 _ENOUGH_WHOLE = 0.5
-# Weights that a start may have in the network's own parts beyond the network's; timm leaves out a few unused ones.
+# Share of weights for the network's own parts that a file may have in excess; timm leaves out a few unused ones.
 _FOREIGN_START = 0.1
 
 
@@ -136,7 +136,7 @@ def _settle_shapes(fitted: Fitted, state: Mapping[str, Tensor], name: str, purpo
     counts = {_class_counts(fitted.tensors[key], state[key]) for key in wrong}
     pair = counts.pop()
     encoder, enough = _encoder_keys(state)
-    # Where it is known which part the encoder is: that has no classes.
+    # If the encoder's part is known: it has no classes.
     inside = enough == _ENOUGH_ENCODER and not set(wrong).isdisjoint(encoder)
     if counts or pair is None or inside:
         key = wrong[0]

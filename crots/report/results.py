@@ -44,7 +44,7 @@ def mapping(value: Any) -> dict[str, Any]:
 
 
 def tables(value: Any) -> list[dict[str, Any]]:
-    """The tables of a list in such a file; whatever else is in it is passed over."""
+    """The tables of a list in such a file; other items are ignored."""
     return [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
 
 

@@ -78,7 +78,7 @@ class AdaptLearner(Learner):
         self._start = _copied(student) if options.average else {}
         self._thresholds = self.engine.floats(np.full(len(self.classes), options.confidence, np.float32))
         self.material = material
-        # Whether any pixel was learnt, on the device; None before the first step.
+        # Whether any pixel had a loss so far, on the device; None before the first step.
         self._learnt: Tensor | None = None
         self._patches = patches if patches is not None and len(patches) else None
         if self._patches:
@@ -108,13 +108,13 @@ class AdaptLearner(Learner):
         self._thresholds = self.engine.floats(class_thresholds(pixels, options.keep_share, options.confidence))
 
     def state_dict(self) -> State:
-        """See `Learner.state_dict`; the thresholds come from weights that a resumed run no longer has."""
+        """See `Learner.state_dict`; the thresholds come from initial weights that a resumed run lacks."""
         return {**super().state_dict(), "thresholds": self._thresholds}
 
     def load_state_dict(self, state: State) -> None:
         """Restores the output of `state_dict`."""
         super().load_state_dict(state)
-        # Checkpoints from before there were thresholds by class were trained with `confidence` alone.
+        # Checkpoints of earlier versions, without thresholds by class, were trained with `confidence` alone.
         self._thresholds = state.get("thresholds", self._thresholds)
 
     @torch.no_grad()
@@ -165,7 +165,7 @@ class AdaptLearner(Learner):
         return figures
 
     def _threshold_of(self, labels: Tensor) -> Tensor:
-        """Returns the threshold of each pixel's class; pixels that are ignored have no loss, whatever they get."""
+        """Returns the threshold of each pixel's class; any value will do for ignored pixels, which have no loss."""
         return self._thresholds[labels.long().clamp(max=len(self.classes) - 1)]
 
     @property
@@ -213,8 +213,8 @@ class AdaptLearner(Learner):
     def crop(self, mixed: Mixed, step: int) -> Mixed:
         """Cuts what the student sees from the mixes, each from a place of its own.
 
-        The teacher has labelled whole images, which it knows better than parts of them, and SpatialMix has taken each
-        part from its own place.
+        The teacher labels whole images, since it is more accurate there than on crops, and SpatialMix keeps the place
+        of each part.
 
         Args:
             mixed: of whole images.

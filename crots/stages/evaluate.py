@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from crots.stages.labellers import Predict
     from crots.training.tiled import Tiles
 
-# Share of the labelled pixels without a predicted class from which that is said.
+# Share of the labelled pixels without a predicted class from which a warning is given.
 _MUCH = 0.3
 
 
@@ -43,7 +43,7 @@ class Subject:
     Attributes:
         name: see above.
         load: see above.
-        oracle: target labels chose its checkpoint.
+        oracle: its checkpoint was chosen with target labels.
         choice: the checkpoint that its stage kept and its distance to the best one, for the report.
     """
 

@@ -171,7 +171,7 @@ def _work(folder: Path, job: _Job) -> _Report | _Failure:
 
 
 def _end_with_parent(folder: Path) -> None:
-    """Its input ends when nobody waits any more."""
+    """Its input ends when the parent process no longer waits."""
     # Not through sys.stdin, whose lock the interpreter needs when it ends.
     while os.read(0, 1024):
         pass

@@ -245,7 +245,7 @@ def _summary(patches: Sequence[Patch], rare: Sequence[Rare], job: MineJob, conte
     options = job.options
     if not patches:
         pixels = "a pixel" if options.min_pixels == 1 else f"{options.min_pixels} pixels"
-        # Classes of which nothing is certain are rare by that, and may fill every image.
+        # Classes without a confident pixel count as rare, even if they fill every image.
         sure = f" with a confidence of {options.min_confidence:g} or more" if options.min_confidence else ""
         return Note(
             stage=context.stage,

@@ -30,7 +30,7 @@ from crots.records import Key, fits, parse, read_plain
 from crots.taxonomy import ClassSet
 
 if TYPE_CHECKING:
-    # Only for types, so that `crots mine`, which reads what this stage wrote, needs no torch.
+    # Only for annotations, so that `crots mine`, which reads the results of this stage, needs no torch.
     from crots.stages.labellers import Labelled, Labeller
 
 
@@ -115,7 +115,7 @@ def label_images(job: LabelJob, context: Context) -> Iterator[Event]:
 
 
 def _finished(writer: LabelWriter, samples: Sequence[Sample], classes: ClassSet) -> tuple[str, int]:
-    """Finishes the stage's files; returns what they show in words, and the number of images without any label."""
+    """Finishes the stage's files; returns a summary line, and the number of images without any label."""
     rows = writer.finish(samples)
     return summary(rows, classes), sum(not any(row["pixels"]) for row in rows)
 

@@ -36,7 +36,7 @@ class SuspicionShape(TypedDict):
 
 
 def load_suspicion(path: Path) -> SuspicionShape | None:
-    """Reads it; None where nobody looked for suspicious labels.
+    """Reads it; None if no search for suspicious labels was run.
 
     Raises:
         InputError: it is damaged.

@@ -107,7 +107,7 @@ class Choice:
         return f"the previous round changed {changed:.1%} of the labels, less than {ROUND_MARGIN:.0%}{anyway}"
 
     def _hindsight(self, kept: Evaluation | None) -> dict[str, Any] | None:
-        """What only labels can show; never used for a choice, unless the rule is ``oracle``."""
+        """The score against labels; not used for the choice unless the rule is ``oracle``."""
         evaluations = [*self.evaluations, *filter(None, [self.averaged])]
         scored = [found for found in evaluations if found.miou is not None]
         if not kept or kept.miou is None:

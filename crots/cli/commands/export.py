@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from crots.stages.workbench import Workbench
 
 FORMATS = ("pth", "safetensors", "onnx", "torchscript", "huggingface")
-# By these suffixes a file is known when it is read back, whatever it holds.
+# When a file is read back, these suffixes decide its kind, regardless of its content.
 _SUFFIXES = {
     "safetensors": (".safetensors",),
     "onnx": (".onnx",),

@@ -94,7 +94,7 @@ def configuration(args: argparse.Namespace) -> ProjectConfig:
 
 
 def _with_classes(config: ProjectConfig, args: argparse.Namespace) -> tuple[ProjectConfig, ClassSet | None, str]:
-    """Gives the target the classes that the source names, where nobody chose any.
+    """Gives the target the classes that the source names, if the user chose none.
 
     Returns:
         The configuration; those classes where they go by no name that an option could hold; and how they came about.

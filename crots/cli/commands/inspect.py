@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     """Inspects, reports, and returns 1 if there are problems."""
     if not args.path.exists():
         raise InputError(f"{args.path}: no such file or folder; expected images, predictions or a model file")
-    # The option of this command is about whatever has classes in it.
+    # The option of this command applies to everything that has classes.
     use_flags({"source.encoding": "--encoding"}, more=True)
     found = _inspect(args)
     if args.json:
