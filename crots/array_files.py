@@ -1,4 +1,4 @@
-"""Arrays of numbers in the ``.npy`` files of NumPy; what a header claims is checked before it is believed."""
+"""Arrays of numbers in the ``.npy`` files of NumPy; what a header claims is checked before it is trusted."""
 
 from __future__ import annotations
 

@@ -6,5 +6,5 @@ from typing import Any
 
 import numpy.typing as npt
 
-# The type of the elements is said where it matters; most functions take several.
+# The type of the elements is given where it matters; most functions accept several.
 Array = npt.NDArray[Any]

@@ -83,7 +83,7 @@ class ModelCard:
         """Returns plain JSON data."""
         values = {**dataclasses.asdict(self), "size": list(self.size)}
         if self.tile_overlap is None:
-            # Programs that know nothing of tiles read all other cards.
+            # Versions without tiles can read all other cards.
             del values["tile_overlap"]
         return values
 

@@ -46,7 +46,7 @@ def read_decisions(path: Path) -> dict[str, Decision]:
     """Returns the decisions of a project by stage; none where there is no file.
 
     Raises:
-        InputError: it is damaged, or decides what is not to be decided.
+        InputError: it is damaged, or decides an option that is not to be decided.
     """
     found = read_as(path, _File, remedy=_REMEDY)
     stages = found["stages"] if found else {}

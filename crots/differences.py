@@ -1,7 +1,7 @@
 """What changed between the inputs that a stage was run with and those of today, across versions of CROTS. No torch.
 
-Versions add options and remove others. An option that one side does not know counts there as what it did: its default
-where it was added, switched off where it was removed; so that an upgrade alone makes no finished stage stale.
+Versions add options and remove others. An option that one version lacks counts there with the value that has the same
+effect: its default if it was added, off if it was removed. So an upgrade alone makes no finished stage stale.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from crots.config import Profile, defaults, to_mapping
 from crots.options import SECTIONS
 
-# Values of an option that does nothing.
+# Values with which an option has no effect.
 _OFF = (None, "", "0", "0.0", "False", "none", "[]")
 Inputs = Mapping[str, Any]
 

@@ -106,8 +106,8 @@ class Note(Event):
         text: for people.
         level: ``info`` or ``warning``.
         about: the name of a file, if it is about one.
-        known: it follows from the inputs and options and was found before the stage began, so it says nothing of how
-            the stage went.
+        known: it follows from the inputs and options and was found before the stage began, so it is not about the
+            course of the stage.
     """
 
     text: str
@@ -127,7 +127,7 @@ class Remark:
 
     Attributes:
         text: for people.
-        kind: ``labels`` and ``unused labels`` say nothing of images; the last, why label files are not used.
+        kind: ``labels`` and ``unused labels`` are not about images; the latter explains why label files are not used.
     """
 
     text: str
@@ -158,7 +158,7 @@ class StageFinished(Event):
         message: why it failed or was stopped.
         detail: the traceback, for a bug report.
         exit_code: exit code of the command line: 0 done, 1 failed, 2 wrong input, 130 stopped.
-        cause: what kind of end it was, where the user is told more than the message for it.
+        cause: the kind of failure, if the user is shown more than the message for it.
         settings: options with which it would not have failed; see `crots.errors.CrotsError`.
     """
 

@@ -66,7 +66,7 @@ def is_turned(path: Path) -> bool:
 
 
 def is_turned_unseen(path: Path) -> bool:
-    """Whether the EXIF orientation turns or mirrors an image without changing its size, so that no size tells it.
+    """Whether the EXIF orientation rotates or mirrors an image without changing its size, so that sizes do not show it.
 
     Raises:
         InputError: it is missing or no image.
@@ -87,7 +87,7 @@ def is_turned_unseen(path: Path) -> bool:
 def read_image(path: Path) -> NDArray[np.uint8]:
     """Reads an image and applies its EXIF rotation: grey, palette and 16-bit become 8-bit RGB without transparency.
 
-    What `crots.rendering` notes of the file decides about bands and white.
+    `crots.rendering` decides which bands are read and which value is white.
 
     Returns:
         (H, W, 3) uint8.
@@ -143,7 +143,7 @@ def pixel_facts(path: Path) -> PixelFacts:
         deep = values.dtype.kind in "iu" and values.dtype.itemsize > 1
         return PixelFacts(int(values.max()) if deep else None)
     with opened(path) as image:
-        # Floating-point values have no range that a file could use in part.
+        # Floating-point values have no fixed range.
         deep, frames = _has_16_bits(image) and image.mode != "F", count_frames(image)
         image.load()
         greatest = None
@@ -185,7 +185,7 @@ def to_rgb(image: Image.Image, path: Path, *, wide: bool = False) -> Image.Image
 def decode_wide(path: Path) -> NDArray[Any] | None:
     """Decodes a file of 16 bits per channel, of which Pillow keeps 8; BGR, None where it fails.
 
-    OpenCV believes the header, so the size must be checked before.
+    OpenCV trusts the header, so the size must be checked before.
     """
     import cv2
 

@@ -1,4 +1,4 @@
-"""Titles and notes that a person gives a project and its runs, kept with the project; nothing depends on them."""
+"""Titles and notes of the user for a project and its runs, kept with the project; nothing depends on them."""
 
 from __future__ import annotations
 

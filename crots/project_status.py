@@ -31,7 +31,8 @@ class StageStatus:
         done: units finished, of ``total``, of an interrupted stage.
         kept: which checkpoint a training stage kept, as a sentence; empty where it kept the last.
         went_back_to: the step whose checkpoint is kept where the guard stopped the stage, 0 for its start; else None.
-        by_labels: the validation labels chose the checkpoint, which no adaptation may claim as its own.
+        by_labels: the checkpoint was chosen with validation labels (oracle), so its score is no result of the
+            adaptation alone.
     """
 
     key: str
@@ -107,7 +108,7 @@ class _States:
         if self._busy and ending and ending.outcome is None:
             return "running", ""
         if record and not self._project.files(key).continues(self._inputs[key]):
-            # The options were changed since: it will not be resumed.
+            # The options have changed since: it will not be resumed.
             return None
         if ending and ending.outcome == "failed":
             return "failed", ending.message
@@ -120,7 +121,7 @@ def _chosen_by_labels(choice: Mapping[str, Any]) -> bool:
 
 
 def dropped(project: Project, key: str) -> str:
-    """Says that what an interrupted run of a stage has done is not continued, and why; empty where nothing is lost."""
+    """Explains why the work of an interrupted run of a stage is not continued; empty if nothing is lost."""
     started = project.files(key).read_start()
     if started is None or not started.get("inputs") or project.resumable(key):
         return ""

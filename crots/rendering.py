@@ -1,6 +1,6 @@
 """Converts images with other than three bands, more than 8 bits or floating-point values to 8-bit RGB.
 
-What a project chooses holds for each of its images in every reader: `use` notes it by file.
+A project's choice applies to each of its images in every reader: `use` stores it by file.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """TIFFs that hold more than Pillow and OpenCV read: many bands, bands as pages, and wide numbers.
 
-A header is read without a decoder, so that a file is never shown by the part of it that a decoder happens to know.
+A header is read without a decoder, so that a file is never shown by only the part of it that a decoder supports.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class TiffHeader:
 
     @property
     def is_banded(self) -> bool:
-        """Whether there are more bands than any program would show by itself."""
+        """Whether there are more bands than can be shown without a choice."""
         return self.bands > self.expected
 
     @property

@@ -119,7 +119,7 @@ class World:
         training = {
             "steps": steps, "batch": options.batch, "log_every": log_every or options.steps,
             "checkpoint_every": _NEVER, "validate_every": _NEVER,
-            # Random weights recognise nothing in any image, so the alarm would stop the stage.
+            # A network with random weights recognises nothing, so the alarm would stop the stage.
             "guard": False,
         }  # fmt: skip
         values: dict[str, dict[str, Any]] = {
@@ -130,7 +130,7 @@ class World:
             "runtime": {**to_mapping(self.runtime), **runtime},
             # Statistics of the target are taken from a fixed number of images, which would be all there are here.
             "pseudo_label": {"batch": options.label_batch, "batch_norm": "source"},
-            # Every class counts as rare and every pixel as sure, so each cell is cut out: the most there can be to do.
+            # Every class counts as rare and every pixel as sure, so every cell is cut out: as much work as possible.
             "mine": {"grid": f"{GRID}x{GRID}", "rare": ",".join(map(str, range(len(self.classes)))),
                      "min_confidence": 0},
             "baseline": training,

@@ -243,7 +243,7 @@ def claim(
         config: of the run.
         sections: of the options that decide the result; a resumed run must have the same.
         results: files and folders that the command writes.
-        precious: they took long to make, so they are replaced only on request.
+        precious: they took long to compute, so they are replaced only on request.
         clear: the results of an earlier run are deleted first, rather than replaced file by file.
         out: the folder, if it is not ``--out`` itself.
         facts: further values that a resumed run must share.

@@ -69,7 +69,7 @@ class PlainScreen:
         """Does nothing: there is nothing to clean up."""
 
     def show(self, event: Event) -> None:
-        """Writes the lines of one event, if it deserves any."""
+        """Writes the lines of one event, if it has any."""
         if isinstance(event, StageStarted):
             self._start(event)
         elif isinstance(event, Metrics):

@@ -30,7 +30,7 @@ from crots.project_config import refuse_unstored
 Group = argparse._ArgumentGroup
 Options = TypeVar("Options")
 
-# The model that a command is about needs no "source" in its flags.
+# The flags of the only model of a command do not begin with "source".
 MODEL_FLAGS = {
     "file": "--checkpoint", "prefix": "--prefix", "size": "--size", "channels": "--channels", "mean": "--mean",
     "scale": "--scale", "output": "--output", "output_name": "--output-name",

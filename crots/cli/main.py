@@ -20,7 +20,7 @@ from crots.execution.workers import is_first, launched
 from crots.files import machine_fault, out_of_memory
 from crots.interpreter import keep_to_ourselves
 
-# What a shell reports of a program that writes to a reader that has gone, as `| head` does: 128 + SIGPIPE.
+# The exit code that a shell reports if the reader of a program's output has ended, as with `| head`: 128 + SIGPIPE.
 UNREAD = 141
 # Seconds.
 _FIRST_SPEAKS = 3.0
@@ -79,7 +79,7 @@ def _open_closed_streams() -> None:
 
 
 def _write_no_more() -> None:
-    """Standard output takes nothing more; the interpreter must not try to flush into it when it exits."""
+    """Closes standard output: the interpreter must not try to flush into it when it exits."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 

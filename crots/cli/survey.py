@@ -139,7 +139,7 @@ class _Surveyor:
         return dataset
 
     def _labels(self, dataset: Dataset) -> None:
-        """Says how the labels are read, and reads a few."""
+        """Reports how the labels are read, and reads a few."""
         known = len(dataset.notes)
         dataset = tried_labels(dataset, self.inputs.classes)
         self._take(dataset.notes[known:])

@@ -42,7 +42,7 @@ def use_flags(flags: Mapping[str, str], *, more: bool = False) -> None:
 
 
 def presentable(text: str) -> str:
-    """Returns a text as the terminal shows it: options by their flags, and nothing that the terminal would obey."""
+    """Returns a text as the terminal shows it: options by their flags, and no control sequences."""
     return printable(with_options_named(text, lambda option: _flags.get(option, option)))
 
 

@@ -90,7 +90,7 @@ class TentLearner(ImagesLearner):
 class SelfTrainingLearner(AdaptLearner):
     """Learns the confident hard labels of the model that the round starts from; no mixing, no moving average.
 
-    Options do the rest: pixels below ``confidence`` have no weight, and there are no patches.
+    The rest is set by options: pixels below ``confidence`` have no weight, and there are no patches.
     """
 
     def __init__(

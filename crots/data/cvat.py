@@ -27,10 +27,10 @@ from crots.errors import InputError
 from crots.records import read_plain
 
 _ROOT = "annotations"
-# Of these is nothing drawn: they cover no pixel, or name the whole image.
+# Shapes that are not drawn: they cover no pixel, or label the whole image.
 _THIN = ("polyline", "points", "skeleton", "tag")
 _DRAWN = ("polygon", "mask", "box", "ellipse")
-# Bytes in which a file shows what it is.
+# Bytes at the beginning of a file that identify it.
 _HEAD = 10**4
 Attributes = Mapping[str, str]
 
@@ -50,7 +50,7 @@ class _ElementReader:
         self.parser = expat.ParserCreate()
         self.parser.StartElementHandler = self.start
         self.parser.EndElementHandler = self.end
-        # Whoever defines entities may want to fill the memory with them; CVAT defines none.
+        # Entities may be defined to fill the memory; CVAT defines none.
         self.parser.StartDoctypeDeclHandler = self.refuse
 
     def refuse(self, *about: object) -> None:

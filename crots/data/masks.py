@@ -101,7 +101,7 @@ def measurements_among(folder: Path, names: Sequence[str]) -> set[str]:
 def other_pictures(names: Sequence[str]) -> list[str]:
     """Returns the images whose names are those of others but for one word, ``x_overlay`` beside ``x``, shortest first.
 
-    They may be pictures of labels, thumbnails, depths of 8 bits, or the other eye of a stereo camera: nobody knows.
+    They may be pictures of labels, thumbnails, depths of 8 bits, or from the other camera of a stereo pair.
     """
     keys = {key_of(name): name for name in names}
     cores: dict[str, list[str]] = defaultdict(list)

@@ -50,7 +50,7 @@ def pixel_warnings(images: Sequence[Path]) -> tuple[PixelWarning, ...]:
     for place in evenly_spread(len(images), _CHECKED):
         try:
             found = pixel_facts(images[place])
-        except InputError:  # reported by those who need its pixels
+        except InputError:  # reported when its pixels are needed
             continue
         facts.append(found)
         bright |= bool(rendering.of(images[place]).white)
@@ -105,7 +105,7 @@ def _distinct(path: Path) -> int:
         return _MANY
     try:
         values = read_stored(path).values
-    except InputError:  # what is no label map, or broken
+    except InputError:  # not a label map, or broken
         return _MANY
     step = 1 + math.isqrt(values.shape[0] * values.shape[1] // _LOOKED_AT)
     seen = values[::step, ::step].reshape(-1, *values.shape[2:])

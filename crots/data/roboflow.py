@@ -56,7 +56,7 @@ def _train_id(name: str, classes: ClassSet, file: Path) -> int:
              **{own.lower(): train for train, own in enumerate(classes.names)}}  # fmt: skip
     if name.lower() in known:
         return known[name.lower()]
-    # What was outlined by nobody, as with outlines.
+    # Pixels that were not labelled, as with outlines.
     if is_void(name) or name.lower() == "background":
         return classes.ignore
     raise unknown_name(str(file), name, list(classes.names), what=f"class of the set {classes.name}")

@@ -43,7 +43,7 @@ def read_probabilities(
 ) -> NDArray[np.float32]:
     """Reads the scores of an image as probabilities of the target's classes, (T + 1, H, W).
 
-    What shares a target is summed; the last plane is of what the class map ignores.
+    Classes that share a target are summed; the last plane is that of ignored classes.
 
     Args:
         path: of the file.
@@ -119,7 +119,7 @@ def read_array(path: Path) -> tuple[NDArray[Any], str]:
     if is_array_file(path):
         return read_array_file(path, copies=_COPIES), ""
     try:
-        # Not np.load at once: it believes what the headers claim, and reads other kinds of files too.
+        # Not np.load at once: it trusts what the headers claim, and reads other kinds of files too.
         with zipfile.ZipFile(path) as archive:
             for member in archive.infolist():
                 _check_member(path, archive, member)

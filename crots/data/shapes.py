@@ -18,7 +18,7 @@ from crots.limits import check_pixels
 # Bytes of a file; the outlines of a hundred thousand images take about half of it.
 MOST_BYTES = 3 * 10**8
 REMEDY = "export the labels again"
-# What reading values of strangers may raise.
+# Exceptions that reading untrusted values may raise.
 MALFORMED = (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError)
 Ring = tuple[tuple[float, float], ...]
 

@@ -76,7 +76,7 @@ def _sizes(dataset: Dataset) -> list[Size]:
     for place in places:
         try:
             sizes.append(image_size(dataset.samples[place].image))
-        except InputError as error:  # a broken image among thousands is reported by those who need its pixels
+        except InputError as error:  # a broken image among thousands is reported when its pixels are needed
             fault = error
     if not sizes and fault is not None:
         raise fault

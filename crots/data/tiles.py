@@ -1,4 +1,4 @@
-"""Large images cut into overlapping tiles at native size: where they lie, and which pixels each determines.
+"""Large images cut into overlapping tiles at native size: their places, and the pixels that each determines.
 
 No torch: the geometry is shown before a run.
 """

@@ -48,7 +48,7 @@ class Scale:
     size: Size = SIZE
 
 
-# The source is trained as it always was, so that the gap it leaves stays comparable.
+# The training of the source is not changed, so that the remaining gap stays comparable between versions.
 _SOURCE = TrainOptions(
     learning_rate=3e-3, balance=0.5, optimiser="adam", warm_up=0, weight_decay=0, clip=0, keep_ema=False, scale=1
 )
@@ -73,7 +73,7 @@ FIRST_VALIDATION = 300
 
 
 def demo_events(folder: Path, *, tiny: bool = False, control: Control | None = None) -> Iterator[Event]:
-    """Runs the demonstration in ``folder``; what an interrupted one has finished is not done again.
+    """Runs the demonstration in ``folder``; the finished stages of an interrupted one are not run again.
 
     Raises:
         InputError: the folder holds another project, or another run goes on in it.
@@ -138,7 +138,7 @@ def demo_config(scale: Scale) -> ProjectConfig:
                 "size": str(scale.size),
             },
             "task": {"classes": "demo"},
-            # Its small network gains nothing from less, and ends the same on every processor.
+            # Its small network gains nothing from lower precision, and in fp32 ends alike on every processor.
             "runtime": {"precision": "fp32"},
             "source": {"file": f"source/{STUDENT}", "net": NET},
             "baseline": {**shared, "steps": scale.baseline_steps},
@@ -177,7 +177,7 @@ def render(job: DemoJob, context: Context) -> Iterator[Event]:
 
 
 def train_source(job: DemoJob, context: Context) -> Iterator[Event]:
-    """Trains the source model on the simulator's labels, from nothing."""
+    """Trains the source model on the simulator's labels, from random weights."""
     # torch is loaded only now.
     from crots.data.cache import ImageCache
     from crots.data.datasets import open_dataset

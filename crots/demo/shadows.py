@@ -1,4 +1,4 @@
-"""What things take from the light on the ground: cast shadows under a sun, and the dark below cars and feet."""
+"""Shadows on the ground: those cast by the sun, and the dark below cars and feet."""
 
 from __future__ import annotations
 

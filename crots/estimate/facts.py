@@ -62,7 +62,7 @@ class StageEstimate:
 
     @property
     def text(self) -> str:
-        """What the steps are; empty where that is not told."""
+        """What the steps process; empty if that is not known."""
         return f"{self.count} {self.unit} of {self.each}" if self.each else ""
 
     def total(self, done: int = 0) -> float:

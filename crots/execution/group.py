@@ -23,8 +23,8 @@ from crots.execution.device import resolve_device
 from crots.execution.workers import Workers, unshared_batch_norms
 
 T = TypeVar("T")
-# A process that dies closes its connections, which the others see at once. These are for one that hangs: within a
-# step, where all set out together, and between steps, where the first may write a large file on a slow disk.
+# A process that dies closes its connections, which the others notice at once. These limits are for one that hangs:
+# within a step, which all begin together, and between steps, when rank 0 may write a large file on a slow disk.
 STEP_TIMEOUT = datetime.timedelta(seconds=50)
 TIMEOUT = datetime.timedelta(minutes=10)
 # Seconds that rank 0 may take to record a failure.
@@ -80,7 +80,7 @@ class Group(Workers):
         dist.destroy_process_group()
 
     def tell(self, failure: str) -> None:
-        """Sends the reason why this worker ends to the others; the first message counts."""
+        """Sends the others the reason why this worker ends; the first message counts."""
         with contextlib.suppress(RuntimeError):
             self._store.compare_set(_FAILURE, "", f"worker {self.rank}: {failure}")
 
@@ -311,7 +311,7 @@ def _opened(answer: Any, prefix: str = "") -> Any:
     if failure is None:
         return result
     kind, message, attributes = failure
-    # Not by its constructor, which may take what the message was made from.
+    # Not by its constructor, whose arguments may differ from the message.
     error: CrotsError = kind.__new__(kind, prefix + message)
     vars(error).update(attributes)
     raise error

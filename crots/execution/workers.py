@@ -59,7 +59,7 @@ class Workers:
         return [[item for item in own[at : at + size] if item is not None] for at in range(0, len(own), size)]
 
     def tell(self, failure: str) -> None:
-        """Sends the reason why this worker ends to the others."""
+        """Sends the others the reason why this worker ends."""
 
     # Decisions and files, exchanged on the CPU. All workers must call these in the same order.
 

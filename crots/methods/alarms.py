@@ -2,8 +2,8 @@
 
 An alarm is a suspicion, which only labels could prove. Every score has two bounds, relative to the start of the stage.
 Beyond the first it warns, and the label-free choice skips the checkpoint; beyond the second the stage must stop. Within
-the bounds no score was found that tells a gain from a loss, so the label-free choice is the last checkpoint without a
-warning: of those without one, it has learnt most.
+the bounds no score was found that separates gains from losses, so the label-free choice is the last checkpoint without
+a warning: of those without one, it has been trained longest.
 
 The bounds come from small runs between the rendered domains of the demonstration, healthy and made to fail (learning
 rates up to 100 times too high, labels of other images, noise), with two seeds; the comments state what was measured.
@@ -92,7 +92,7 @@ def judge(
         looks: label-free scores of all evaluations so far, beginning with the start.
         vanishing: by class, the message about each class that the student is about to lose.
         trained: the stage began with a model of these classes; otherwise the start is no reference.
-        distils: the stage teaches the source's labels, so a model that does not fit them is wrong.
+        distils: the stage trains on the source's labels, so a model that does not fit them is wrong.
     """
     now = looks[-1]
     if not all(math.isfinite(value) for value in now.values()):

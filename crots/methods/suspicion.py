@@ -22,7 +22,7 @@ Map = npt.NDArray[np.float32]
 DISAGREEMENT = 0.25
 # Share of all pixels, most doubtful first, that form regions.
 SHARE = 0.2
-# Window and least area as parts of the image's width and area: one joins specks, the other drops them.
+# Window and least area as parts of the image's width and area: the window joins specks, the least area drops them.
 WINDOW = 1 / 44
 LEAST_AREA = 3e-4
 # A student that disagrees on less of a region than this does not explain it.
@@ -74,7 +74,7 @@ def doubt(labels: Labels, confidence: Map, *, ignore: int, student: Opinion | No
     """Returns the doubt of each pseudo-label, (H, W) float32 0..1.
 
     Args:
-        labels: (H, W) train ids or ``ignore``; ignored pixels are not learnt and have no doubt.
+        labels: (H, W) train ids or ``ignore``; ignored pixels are not trained on and have no doubt.
         confidence: (H, W) of the source, 0..1.
         ignore: id of pixels without a label.
         student: predictions of a model trained on these labels, at the same size; None if there is none.

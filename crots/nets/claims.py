@@ -22,7 +22,7 @@ _Unpickler = pickle._Unpickler
 # A legacy file holds its magic number, protocol, system and content, before the bytes of the storages.
 _LEGACY_PICKLES = 4
 _MAGIC = 0x1950A86A20F9469CFC6C
-# Reads; a thousand tensors take about 200,000. A megabyte of zip may hold a thousand megabytes of pickle.
+# Most read operations of a pickle; a thousand tensors take about 200,000. A zip of 1 MB may hold a pickle of 1 GB.
 _MOST_STEPS = 8 * 10**6
 # Bytes of a pickle that is read for its plain data; that of a thousand tensors has about 150,000.
 _MOST_PLAIN = 64 * 2**20
@@ -208,7 +208,7 @@ def plain_content(path: Path) -> Any:
     """Returns what a PyTorch file holds, with stand-ins for all that is not plain data; nothing in it is run.
 
     Raises:
-        Exception: it is none, or damaged in any way.
+        Exception: it is not a PyTorch file, or is damaged in any way.
     """
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:

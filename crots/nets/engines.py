@@ -47,7 +47,7 @@ class Source(abc.ABC):
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What the user should know of how a checkpoint was read: which of its entries, and what was left out."""
+        """Remarks for the user on how a checkpoint was read: which of its entries, and what was left out."""
         return () if self.report is None else self.report.lines()[1:]
 
     @property
@@ -149,7 +149,7 @@ class Source(abc.ABC):
             raise
         except torch.cuda.OutOfMemoryError:
             raise
-        except Exception as error:  # a foreign program can raise anything
+        except Exception as error:  # a third-party program can raise anything
             raise InputError(
                 f"{self.facts.path} failed on {x.shape[0]} images of {size}: {reason_of(error)}; "
                 "check `source.size` and that it takes RGB images (N, 3, H, W)",

@@ -34,7 +34,7 @@ _DEEPEST = 3
 _LONGEST_KEY = 200
 # Entries that hold tensors, but no network.
 _NO_NETWORK = re.compile("optim|sched|scaler|rng|history", re.IGNORECASE)
-# What OpenMMLab's programs write beside the weights: mmengine, and mmcv before it.
+# Keys that OpenMMLab's programs write beside the weights: mmengine, and mmcv before it.
 _MMENGINE, _MMCV = "message_hub", "mmcv_version"
 
 
@@ -97,7 +97,7 @@ def _choose(path: Path, content: Mapping[Any, Any], states: Mapping[str, Mapping
         return Entry(_tensors(states[average]), average, (note,))
     if plain:
         return Entry(_tensors(states[plain]), plain, _rivals(states, plain))
-    # Of several, say, a network and its discriminator, only the user can choose.
+    # Of several networks, such as a generator and a discriminator, only the user can choose.
     tops = [entry for entry in states if not any(entry.startswith(f"{other}.") for other in states)]
     if len(tops) > 1:
         raise InputError(
@@ -187,7 +187,7 @@ def _lists(content: Mapping[Any, Any], before: str, depth: int) -> Iterator[tupl
 def _states(
     content: Mapping[Any, Any], before: str, depth: int, seen: set[int]
 ) -> Iterator[tuple[str, Mapping[Any, Any]]]:
-    """Yields the entries of a checkpoint that hold weights by name, outer ones first; each is looked into once."""
+    """Yields the entries of a checkpoint that hold weights by name, outer ones first; each is visited once."""
     for key, value in content.items():
         fits = isinstance(key, str) and len(key) <= _LONGEST_KEY and isinstance(value, Mapping)
         if not fits or id(value) in seen or _NO_NETWORK.search(key):

@@ -1,6 +1,6 @@
-"""Refuses what is no model file by its first bytes, and by its length where these state one. No torch.
+"""Refuses files that are not models, by their first bytes, and by their length if these state one. No torch.
 
-Whether the tensors fit a network shows when the file is read; what is empty, a text or cut short shows at once.
+Whether the tensors fit a network shows when the file is read; an empty, truncated or text file is recognised at once.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """ImageNet weights of an encoder by name: fetched by timm, torchvision or smp into their own cache.
 
-The one place that reaches for the network, and only where ``imagenet`` was given as the student's weights.
+The only place that accesses the internet, and only if ``imagenet`` was given as the student's weights.
 """
 
 from __future__ import annotations

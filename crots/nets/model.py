@@ -24,7 +24,7 @@ Merge = Literal["mean", "sum"]
 
 
 class Normalise(nn.Module):
-    """RGB in 0..255 to what a network wants, on the device of the images.
+    """Normalises RGB in 0..255 for a network, on the device of the images.
 
     Its buffers belong to the card and not to the weights, so they are in no state dict.
     """
@@ -79,7 +79,7 @@ class Model(nn.Module):
         """Maps (N, 3, H, W) uint8 or float RGB in 0..255 to logits (N, C, h, w) at the network's own resolution.
 
         Raises:
-            InputError: the network cannot take this size, or is a user's own and gives no logits.
+            InputError: the network cannot take this size, or is a user's own and outputs no logits.
         """
         self.check_size(images.shape[-1], images.shape[-2])
         return self.bare(images)
@@ -214,7 +214,7 @@ def check_batch(model: Model, batch: int, size: Size) -> None:
             field="batch",
         ) from error
     except NotImplementedError:
-        # The network does something that a dry run on the meta device cannot follow: nothing is checked then.
+        # The network cannot be run on the meta device: nothing is checked then.
         return
     except (RuntimeError, AssertionError, IndexError):
         # Either the network depends on the batch, or it cannot take this size: a single image decides.

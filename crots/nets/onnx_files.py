@@ -25,9 +25,9 @@ from crots.nets.reasons import parsed, reason_of, stranger
 _SHAPED_BY = {"ConstantOfShape": 0, "Expand": 1, "RandomNormal": None, "RandomUniform": None}
 _REPEATED_BY = {"Tile": 1}
 _WIDEST = 8
-# Bytes of a file that the parser takes longer for than a window may stand still.
+# Files of more bytes take the parser so long that the window would freeze.
 _LARGE = 2**23
-# What onnxruntime says of files that are whole, and what helps.
+# Messages of onnxruntime about files that are not damaged, with the remedy.
 _OWN_OPERATOR = "it uses operators of another program; export it with those of ONNX alone"
 _REMEDIES = {
     "IR version": "update onnxruntime, or export it for an older version of ONNX",
@@ -50,7 +50,7 @@ def open_session(path: Path, device: torch.device) -> Any:
 
 
 def unreadable(path: Path, error: BaseException) -> InputError:
-    """Says in one line that a file is no ONNX file, or one for another version, and why."""
+    """Returns the error for a file that is not an ONNX file, or one for another version, in one line."""
     if words := stranger(path):
         return InputError(f"{path} is {words}; expected an ONNX file")
     reason = reason_of(error)
@@ -76,7 +76,7 @@ def _parsed(path: Path) -> Any:
     import onnx
 
     if path.stat().st_size > _LARGE:
-        # What cannot be read is for the parser to say.
+        # The parser reports what cannot be read.
         with contextlib.suppress(ValueError):
             return onnx.load_model_from_string(outline(path))
     return onnx.load(str(path), load_external_data=False)

@@ -1,7 +1,7 @@
 """The outline of an ONNX file: all of it but the numbers of its weights.
 
-The parser of ONNX copies them in one go and holds Python's lock meanwhile: for half a gigabyte a second, in which a
-window would stand still. Here a few bytes are read for each part, and nothing is copied that is left out.
+The parser of ONNX copies them in one go and holds Python's lock meanwhile: one second for half a gigabyte, in which a
+window would freeze. Here a few bytes are read for each part, and nothing is copied that is left out.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from crots.nets.source_spec import SourceSpec
 _UNEVEN = 0.02
 # What probabilities in per cent, in bytes or in 16 bits sum to.
 _UNITS = (100, 255, 65535)
-# Greatest side that may be reduced to one pixel, and what rounding takes off a side.
+# Greatest side that may be reduced to one pixel, and the share of a side that rounding may remove.
 _SMALLEST, _ROUNDED = 32, 8
 # Logits of an untrained network may all be small and positive; a sigmoid's values reach further.
 _WIDE = 0.5
@@ -22,8 +22,8 @@ _WIDE = 0.5
 def formed(answer: Tensor, batch: int, spec: SourceSpec) -> Tensor:
     """Converts an output to the form (N, channels, h, w), with one channel of labels or one of scores per class.
 
-    Exporters leave the batch out, put channels last, repeat labels in three channels for a picture, or give of two
-    classes the score of the second alone.
+    Exporters may leave out the batch, put channels last, repeat labels in three channels as for a picture, or output
+    only the second of two classes' scores.
 
     Args:
         answer: the output.
@@ -49,7 +49,7 @@ def formed(answer: Tensor, batch: int, spec: SourceSpec) -> Tensor:
 
 
 def check_sides(answer: Tensor, size: Size, spec: SourceSpec) -> None:
-    """Refuses outputs that are none of the whole upright image: turned, without a margin, or one for all pixels.
+    """Refuses outputs that do not show the whole upright image: rotated, without a margin, or one value for all pixels.
 
     Args:
         answer: the output (N, channels, h, w); other forms are left to the other checks.
@@ -113,7 +113,7 @@ def check_label_form(answer: Tensor, images: int, spec: SourceSpec) -> None:
 
 
 def check_labels(labels: Tensor, spec: SourceSpec) -> None:
-    """Refuses labels that are none of the source's classes.
+    """Refuses labels outside the source's classes.
 
     Raises:
         InputError: there are such.
@@ -142,7 +142,7 @@ def _score_of_second(score: Tensor, spec: SourceSpec) -> Tensor:
 
 
 def _fault_of_probabilities(answer: Tensor) -> str:
-    """Says what probabilities (N, classes, h, w) are instead, and what helps; empty if they are probabilities."""
+    """Returns what supposed probabilities (N, classes, h, w) really are, with the remedy; empty if they are."""
     sums = answer.sum(1, dtype=torch.float32)
     low, high = (float(value) for value in answer.aminmax())
     if low >= 0 and _is_even(sums):
@@ -160,7 +160,7 @@ def _fault_of_probabilities(answer: Tensor) -> str:
 
 
 def _fault_of_logits(answer: Tensor) -> str:
-    """Says what logits (N, classes, h, w) are instead, and what helps; empty if they are logits."""
+    """Returns what supposed logits (N, classes, h, w) are instead, with the remedy; empty if they are logits."""
     sums = answer.sum(1, dtype=torch.float32)
     low, high = (float(value) for value in answer.aminmax())
     if low < 0:
@@ -195,7 +195,7 @@ def _unit(answer: Tensor, sums: Tensor, low: float) -> int:
 def _check_finite(answer: Tensor, spec: SourceSpec) -> None:
     if not answer.is_floating_point() or bool(torch.isfinite(answer).all()):
         return
-    # Of many pixels one may be meant, which is not 0 %.
+    # A single pixel of many must not be shown as 0 %.
     wrong, count = int((~torch.isfinite(answer)).sum()), answer.numel()
     remedy = "check its file, the normalisation (`source.mean`, `source.scale`) and the channel order"
     if answer.dtype == torch.float16:

@@ -1,11 +1,11 @@
 """Query models (MaskFormer and its kin): masks with a class each, joined to probabilities of classes at pixels.
 
-A query claims a pixel for a class as far as its mask is there (sigmoid) and its class is that one (softmax over the
-classes and "no object"). The claims of all queries sum to a class's score, as each of these models is evaluated in its
-own paper. Scores are no probabilities: where several queries claim a pixel they sum to more than 1, and where none does
-they sum to nearly 0. So what is claimed more than once is divided by its sum, and what nobody claims is spread evenly
-over the classes. The likeliest class stays that of the greatest score, and a pixel that no query wants is unsure of all
-classes, where plain division by the sum would make it sure of whichever class has a trace of a claim.
+The score of a class at a pixel is the sum over all queries of mask probability (sigmoid) times class probability
+(softmax over the classes and "no object"), as each of these models is evaluated in its own paper. Scores are not
+probabilities: at a pixel covered by several queries they sum to more than 1, at an uncovered one to nearly 0. So scores
+that sum to more than 1 are divided by their sum, and what is missing to 1 is spread evenly over the classes. The
+likeliest class stays that of the greatest score, and an uncovered pixel has a low confidence, where plain division by
+the sum would give a high confidence to any class with a tiny score.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _AT_ONCE = 16
 
 
 def scores(classes: Tensor, masks: Tensor, size: tuple[int, int]) -> Tensor:
-    """Sums the claims of all queries, each 0..1, to scores of classes (N, classes, height, width).
+    """Sums mask times class probability over all queries to scores of classes (N, classes, height, width).
 
     Args:
         classes: (N, queries, classes + 1) logits, "no object" last.

@@ -1,4 +1,4 @@
-"""Silences libraries: known warnings of torch about itself, and telemetry."""
+"""Silences known internal warnings of torch, and the telemetry of libraries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why a model file cannot be read or run, in words for people: libraries say it between much else."""
+"""Why a model file cannot be read or run, in plain words: messages of libraries say it among much else."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from crots.errors import CrotsError, InputError
 _LONGEST = 300
 # Bytes of a file that are looked at, and letters of a text that are shown.
 _HEAD, _SHOWN = 64, 40
-# Errors of the disk, which say nothing of a file's content.
+# Errors of the disk, which are not about a file's content.
 _OF_THE_DISK = (errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE)
-# What onnxruntime puts before its message: a code, the file, and the place in its own sources.
+# The prefix of onnxruntime's messages: a code, the file, and the place in its own sources.
 _BEFORE = re.compile(
     r"\[ONNXRuntimeError\] : \d+ : \w+ : "
     r"|Load model from .*? failed:"
@@ -83,7 +83,7 @@ def reason_of(error: BaseException) -> str:
 
 
 def stranger(path: Path) -> str:
-    """What a file is that is no model, by its first bytes, and what to do; empty where they say nothing."""
+    """What kind of file was given instead of a model, by its first bytes, and what to do; empty if that is unknown."""
     with contextlib.suppress(OSError), path.open("rb") as file:
         whole = file.read(_HEAD)
         if not whole:
@@ -101,7 +101,7 @@ def stranger(path: Path) -> str:
 def _text(head: bytes) -> str:
     """The first line of a text file; empty for others."""
     try:
-        # A letter that is cut at the end is waited for.
+        # A character that is cut off at the end is ignored.
         text = codecs.getincrementaldecoder("utf-8")().decode(head, final=len(head) < _HEAD)
     except UnicodeDecodeError:
         return ""

@@ -41,7 +41,7 @@ class SourceFacts:
 
     Attributes:
         file: the model, None for predictions and where it is gone.
-        net: of the model, empty where the file says it itself.
+        net: of the model, empty where the file names it.
         folder: of predictions, as it is written in the project.
         predictions: files in it.
         confidence: files in the folder of confidences, None where there is none.
@@ -60,7 +60,7 @@ class SourceFacts:
 
 @dataclass(frozen=True)
 class ClassFacts:
-    """The classes in train-id order, and what the source's became: ``mapped`` is source name -> target name."""
+    """The classes in train-id order, and the class map: ``mapped`` is source name -> target name."""
 
     name: str
     names: tuple[str, ...]
@@ -112,7 +112,7 @@ class ModelScore:
         per_class: by class name.
         images: how many were scored, 0 where unknown.
         step: of a validation on the way, 0 for the finished model.
-        oracle: the labels chose this model.
+        oracle: this checkpoint was chosen with the labels.
     """
 
     subject: str
@@ -130,7 +130,7 @@ class KeptModel:
     Attributes:
         start: label-free scores before the stage.
         end: of what was kept.
-        vanishing: classes that an alarm says are being lost.
+        vanishing: classes with an alarm that they are being lost.
         alarms: texts of the other alarms; also that a student has not learnt its labels.
     """
 
@@ -170,9 +170,9 @@ class ClassChange:
     Attributes:
         before: share that the source calls so.
         after: share that the adapted model calls so.
-        kept: of the more confident half of the source's pixels of this class, the share that is unchanged; None where
-            the source sees none.
-        vanishing: it is about to be lost, or false positives were corrected.
+        kept: of the more confident half of the source's pixels of this class, the share that is unchanged; None if
+            there are none.
+        vanishing: the class is about to be lost, or false positives were corrected.
     """
 
     name: str
@@ -260,7 +260,7 @@ class Facts:
         gaps: what could not be read and is left out, a line each.
         curves: of the training stages in running order.
         changes: None where the model was not run.
-        note: what somebody called the project and wrote of it.
+        note: title and note of the project.
         run_notes: likewise of the latest runs, by stage.
     """
 

@@ -36,7 +36,7 @@ def tag(name: str, /, *children: str, **attributes: str | float) -> Markup:
 
 
 def joined(parts: Iterable[str]) -> Markup:
-    """Returns texts and markup one behind the other."""
+    """Returns texts and markup concatenated."""
     return Markup("".join(part if isinstance(part, Markup) else html.escape(printable_lines(part)) for part in parts))
 
 
@@ -76,7 +76,7 @@ def html_table(
 
 
 def section(heading: str, *parts: str) -> list[Markup]:
-    """Returns a part of the page with its heading; nothing where nothing is in it."""
+    """Returns a part of the page with its heading; nothing if it has no content."""
     return [tag("section", tag("h2", heading), *parts)] if parts else []
 
 

@@ -1,4 +1,4 @@
-"""Train-id labels from a dataset's own: the step that the published code names but does not contain."""
+"""Train-id labels from a dataset's own: the step that the published code mentions but does not contain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One export in a process of its own: exporters hold Python's lock for seconds, in which a window would stand still.
+"""One export in a process of its own: exporters hold Python's lock for seconds, in which a window would freeze.
 
 The same module is what that process runs. It ends by itself when the process that waits for it is gone.
 """
@@ -30,7 +30,7 @@ from crots.nets.weights import load_model, save_safetensors
 from crots.ownership import remove_tree
 from crots.records import fits, read_json
 
-# What is a whole program; to write the others is quick.
+# Formats that hold a whole program; the others are written quickly.
 PROGRAMS = ("onnx", "torchscript")
 _POLL = 0.1
 _MODEL, _IMAGES, _JOB, _REPORT, _OUTPUT = "model.safetensors", "images.npz", "job.json", "report.json", "output.txt"
@@ -138,7 +138,7 @@ def _report_of(folder: Path, path: Path, format: str, code: int) -> ExportReport
     raise kind(message, field=found["field"])
 
 
-# What the other process does.
+# The other process.
 
 
 def main(folder: Path) -> None:

@@ -47,7 +47,7 @@ class ImageScores:
         return self._sum((self.pixels[:, 1] == truth) & (self.pixels[:, 2] == prediction))
 
     def wrong(self, label: int | None = None) -> npt.NDArray[np.int64]:
-        """Returns, for each image, the pixels that are wrong; of one class those missed and those taken for it."""
+        """Returns, for each image, the pixels that are wrong; of one class, its false negatives and false positives."""
         _, truth, predicted, _ = self.pixels.T
         wrong = truth != predicted
         return self._sum(wrong if label is None else wrong & ((truth == label) | (predicted == label)))

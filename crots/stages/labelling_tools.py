@@ -1,4 +1,4 @@
-"""Doubtful pseudo-labels out to a labelling tool, and what was corrected there back into the project.
+"""Exports doubtful pseudo-labels to a labelling tool, and imports what was corrected there.
 
 Two formats reach most tools: CVAT's *Segmentation mask 1.1*, which is the layout of VOC with a list of colours, and
 the JSON files of labelme. Pictures have the size of the pseudo-labels, so that labels come back pixel for pixel.
@@ -66,7 +66,7 @@ class ExportDoubtfulJob:
 def export_doubtful(job: ExportDoubtfulJob, context: Context) -> Iterator[Event]:
     """Writes images and their pseudo-labels for a labelling tool."""
     yield StageStarted(stage=context.stage, total=len(job.samples), unit="images")
-    # Half of the images would be taken for all of them.
+    # An incomplete export would be taken for a complete one.
     with atomic_folder(job.out) as partial:
         yield from _written(dataclasses.replace(job, out=partial), context)
     yield ArtifactWritten(stage=context.stage, kind="labels", path=str(job.out))
@@ -99,7 +99,7 @@ def _write_labelme(job: ExportDoubtfulJob, sample: Sample) -> None:
     found = {
         "version": "5.5.0",
         "flags": {},
-        # What is ignored gets shapes too, since it may lie within others.
+        # Ignored areas get shapes too, since they may lie within others.
         "shapes": outlined(labels, {**dict(enumerate(classes.names)), classes.ignore: f"__{_IGNORED}__"}),
         "imagePath": picture.name,
         "imageData": None,
@@ -110,7 +110,7 @@ def _write_labelme(job: ExportDoubtfulJob, sample: Sample) -> None:
 
 
 def _cvat_names(classes: ClassSet) -> list[str]:
-    """The names of the classes as CVAT takes them: its own word for black is no class, and colons divide fields."""
+    """The names of the classes as CVAT accepts them: `background` is reserved for black, and colons separate fields."""
     names: list[str] = []
     for name in classes.names:
         plain = " ".join(name.replace(":", " ").replace("#", " ").split()) or "class"

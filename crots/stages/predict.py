@@ -42,7 +42,7 @@ class Frames(Protocol):
     """Pictures in order, with their number (0 where unknown).
 
     Attributes:
-        bad: what is wrong with those that were left out so far, by name.
+        bad: by name, why a picture was left out so far.
     """
 
     bad: dict[str, str]

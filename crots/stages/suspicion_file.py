@@ -1,4 +1,4 @@
-"""What ``suspicion/suspicion.json`` holds, read back without what it takes to make it."""
+"""What ``suspicion/suspicion.json`` holds, read back without torch."""
 
 from __future__ import annotations
 

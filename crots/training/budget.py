@@ -48,7 +48,7 @@ _ROUND_SHARE = 0.66
 # Images that a student needs to learn the classes of street scenes from a black box as well as it knows them
 # (docs/results.md).
 _ENOUGH = 100
-# What images that are cut are called.
+# The word for images that are cut into tiles.
 TILES = "tiles of target images"
 # On a CPU, images with more pixels are trained on in crops. A student that starts afresh learns more from crops of many
 # images than from as many pixels of a few whole ones (docs/results.md).
@@ -79,7 +79,7 @@ def settled(
     if isinstance(options, BaselineOptions):
         changes |= {name: value for name, value in RECIPES[start].items() if getattr(options, name) in (None, "auto")}
         if "refresh" in changes and not options.keep_ema:
-            changes["refresh"] = 0  # the moving average is what refreshes labels
+            changes["refresh"] = 0  # labels are refreshed with the moving average
     return dataclasses.replace(options, **changes) if changes else options  # type: ignore[arg-type]
 
 

@@ -81,7 +81,7 @@ def read_checkpoint(path: Path, learner: Learner, *, weights_only: bool = False)
     if problem := _problem(state, learner, weights_only=weights_only):
         raise DamagedError(f"{path}: is damaged ({problem})")
     if not weights_only and state["optimiser"]["scaler"].keys() != learner.optimiser.state_dict()["scaler"].keys():
-        # Intact, and perhaps days of work.
+        # The file may be intact and hold days of work.
         raise StageError(f"{path}: was written on another device or with another precision; continue with those")
     return dict(state)
 

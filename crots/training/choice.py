@@ -23,7 +23,7 @@ class Choice:
         evaluations: in order.
         best: the last healthy one, or with the rule ``oracle`` the one of greatest mIoU; None if there is none.
         given_up: why the stage stopped early, empty if it did not.
-        replaced_by: whose weights replace those of a student that learnt nothing.
+        replaced_by: the origin of the weights that replace those of a student that learnt nothing.
         averaged: the evaluation of the mean of the chosen weights and the start's, if that is kept.
     """
 

@@ -189,7 +189,7 @@ class _Trainer:
         return f"{kept}; lower the learning rate (now {rate}) or set `runtime.precision` to fp32; either restarts it"
 
     def _left_unwatched(self, start: int, every: int) -> bool:
-        """Whether a run that begins at ``start`` has to evaluate it."""
+        """Whether a run that begins at step ``start`` has to evaluate that first."""
         if not self.run.watch or self.choice.evaluated_at(start):
             return False
         # The start of the stage is a candidate too: a run that only makes things worse changes nothing.
@@ -271,7 +271,7 @@ class _Trainer:
             state, evaluations = self._read(path)
         except DamagedError as error:
             self.lost = str(error)
-        # All workers or none: another one may have failed.
+        # All workers resume or none does: the checkpoint may be unreadable for another one.
         if self.workers.any(bool(self.lost)):
             self.lost = self.lost or f"{path}: is damaged"
             return self._start_anew()

@@ -129,7 +129,7 @@ class Material:
     """Target images at working size, with their pseudo-labels if a stage needs them.
 
     Attributes:
-        samples: the images; or tiles of images (`tiled`), each of which is an image to whoever trains.
+        samples: the images; or tiles of images (`tiled`), which training treats as images.
         cache: gives them.
         pseudo_labels: of the images.
         tiling: how the images are cut; None where they are whole.

@@ -44,7 +44,7 @@ class Refreshed:
 
     Attributes:
         folder: has ``label_ids``, ``confidence`` and, when it is complete, the ranks of confidence.
-        undone: why they are not learnt; empty where they are.
+        undone: why they are not used; empty if they are.
         table: (K, LEVELS) rank of each confidence level within its class.
     """
 
@@ -166,7 +166,7 @@ def _label_tiles(model: Model, tiles: Tiles, image: Array, samples: Sequence[Sam
     for sample in samples:
         _, window = place_of(sample)
         assert window is not None
-        # Beyond the image there is nothing to learn.
+        # Pixels beyond the image are ignored.
         part = cut_map(labels, window, model.classes.ignore)
         _write(folder, sample.key, part, cut_map(confidence, window, 0), model)
 

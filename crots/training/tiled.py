@@ -39,7 +39,7 @@ class Tiles:
         """Runs a network on the tiles of an image and blends its outputs, as if it had seen the whole image.
 
         Neighbours fade into each other, so that no seam is seen. What is returned comes in blocks, each of which
-        belongs to one tile, and only one row of overlaps is kept meanwhile: memory hardly grows with the image.
+        belongs to one tile, and only one row of overlaps is held in memory, which hardly grows with the image.
 
         Args:
             image: (H, W, 3) uint8.
