@@ -118,7 +118,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Collector(session)
     report_exceptions(session)
     notice_interrupts(window)
-    # Of itself Qt stays where the window is closed while panels are still being made.
+    # By default Qt keeps running if the window is closed while panels are still being made.
     application.lastWindowClosed.connect(lambda: application.exit(0))
     window.open_up()
     QTimer.singleShot(0, lambda: open_first(window, args.project))
@@ -165,7 +165,7 @@ def report_exceptions(session: Session) -> None:
 
 
 def notice_interrupts(window: MainWindow) -> None:
-    """Ctrl-C in the terminal closes the window as its button does; Qt's loop would not hear it."""
+    """Ctrl-C in the terminal closes the window as its button does; Qt's loop would not notice it."""
     with contextlib.suppress(ValueError, OSError):
         signal.signal(signal.SIGINT, lambda *_: window.close())
         # Sockets and no pipe: Windows can watch nothing else.
@@ -179,7 +179,7 @@ def notice_interrupts(window: MainWindow) -> None:
 
 
 def leave(code: int, patience: float = 2.0) -> int:
-    """Returns the exit code, or ends the process where a thread still computes what nobody waits for.
+    """Returns the exit code, or ends the process if a thread still computes something that is no longer needed.
 
     A thread that comes back from machine code while Python is being taken down would abort the process.
     """

@@ -1,6 +1,6 @@
 """The menu entry: ``crots-studio --install-shortcut`` writes it with its icon, ``--remove-shortcut`` takes it away.
 
-Both ask nothing and touch only files that carry `MARK`, so that nobody else's entry of the same name is lost.
+Both ask nothing and touch only files that carry `MARK`, so that no other entry of the same name is lost.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def install(files: Sequence[ShortcutFile]) -> list[Path]:
     """Writes a shortcut, in place of an earlier one of ours; returns what was written.
 
     Raises:
-        InputError: a file of that name is somebody else's; nothing is written then.
+        InputError: a file of that name is not ours; nothing is written then.
         StageError: a file cannot be written.
     """
     for file in files:

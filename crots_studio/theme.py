@@ -26,7 +26,7 @@ STEP = 4
 # Text in tables and their headers to the edges of its column, of which Qt adds a part in the cells.
 CELL = 8
 _CELL_ADDED = 3
-# An icon needs so much, however small the text is.
+# Height that an icon needs, however small the text is.
 _LOWEST = 28
 # What Qt adds to the least height of tool buttons and spin boxes.
 _ADDED = 3
@@ -46,10 +46,10 @@ class Colours:
         warning: of stale stages and warnings.
         bad: of what failed or became worse.
         series: one per curve, distinct for colour-blind people too.
-        primary: what the one button to press next is filled with; its text is white.
+        primary: fill of the one button to press next; its text is white.
         raised: of buttons and cards.
         hovered: of what the pointer is on.
-        source: curves, points and bars of the source; `stage_colour` knows which belong to whom.
+        source: curves, points and bars of the source; see `stage_colour`.
         baseline: the same of the baseline.
         rounds: the same of the rounds, from first to last.
     """
@@ -137,7 +137,7 @@ _GOLDEN = 0.618034
 
 
 def run_colour(place: int) -> str:
-    """Returns the colour of the n-th of any number of curves: each another, all of them seen on the background.
+    """Returns the colour of the n-th of any number of curves: distinct colours, all visible on the background.
 
     The first ones are those of ``series``, which colour-blind people can distinguish; the others go round the colours
     in three tones.
@@ -151,7 +151,7 @@ def run_colour(place: int) -> str:
 
 
 def system_is_dark() -> bool:
-    """What the desktop asks for."""
+    """Whether the desktop is dark."""
     return QGuiApplication.styleHints().colorScheme() == Qt.ColorScheme.Dark
 
 
@@ -180,11 +180,11 @@ def apply(dark: bool, points: float | None = None) -> None:
         return
     application.setPalette(palette(dark))
     application.setStyleSheet(sheet)
-    # Of itself a tooltip keeps the palette that it was first shown with.
+    # By default a tooltip keeps the palette that it was first shown with.
     QToolTip.setPalette(palette(dark))
     QToolTip.setFont(font)
     if before != font:
-        # Tabs that were seen with the old size would keep it, whatever the application and its sheet say.
+        # Tabs that were shown with the old size would keep it, despite the application's font and style sheet.
         for widget in application.allWidgets():
             if widget.font().pointSizeF() == before.pointSizeF():
                 widget.setFont(font)
@@ -227,7 +227,7 @@ def palette(dark: bool) -> QPalette:
         role.Link: theme.accent,
         role.LinkVisited: theme.series[4],
         role.Mid: theme.grid,
-        # What Fusion shades edges with; Qt would keep those of the system's own palette.
+        # Fusion shades edges with these roles; Qt would keep those of the system's own palette.
         role.Light: "#323a45" if dark else "#ffffff",
         role.Midlight: "#2b323c" if dark else "#f2f4f7",
         role.Dark: "#14181d" if dark else "#b8c1cc",

@@ -1,4 +1,4 @@
-"""Doubtful images out to a labelling tool, and the corrections made there back into the project."""
+"""Exports doubtful images to a labelling tool, and imports the corrections made there."""
 
 from __future__ import annotations
 

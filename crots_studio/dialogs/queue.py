@@ -64,7 +64,7 @@ class Looks:
         self._checked = {}
 
     def look(self, entries: Entries, current: str) -> Standings:
-        """Says how each project of the queue stands."""
+        """Returns the state of each project of the queue."""
         return {
             entry.folder: standing(entry, here=entry.folder == current, why_not_ready=self._why) for entry in entries
         }
@@ -232,7 +232,7 @@ class QueueDialog(QDialog):
         if entry.folder == self._queue.current:
             return "running", ", ".join(filter(None, (state.text, state.pace)))
         known = self._standings.get(entry.folder, ("", ""))
-        # What the disk was asked for may be older than the queue itself.
+        # The answer from the disk may be older than the queue itself.
         holds = {"running": bool(known[0]), "waiting": known[0] == NOT_READY}.get(entry.state, False)
         return known if holds or known[0] == "gone" else (entry.state, entry.words)
 
@@ -309,7 +309,7 @@ class QueueDialog(QDialog):
         self.add_menu.addAction("Choose a &folder ...").triggered.connect(self._choose)
 
     def add(self, folder: str, _checked: bool = False) -> None:
-        """Adds a project, or says why it is none."""
+        """Adds a project, or shows why the folder is not one."""
         if not exists(Path(folder) / CONFIG_NAME):
             self.words.setText(f"There is no project in {folder}: choose a folder with a {CONFIG_NAME}.")
             return

@@ -87,7 +87,7 @@ def entropy_map(confidence: Array, classes: int) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class ImageMaps:
-    """All there is to see of one image; the maps have one size, the picture may have more pixels.
+    """The picture and maps of one image; the maps have one size, the picture may have more pixels.
 
     Attributes:
         image: (h, w, 3) uint8.
@@ -229,12 +229,12 @@ def _stamp(path: Path) -> tuple[int, ...]:
 
 
 class PictureQueue:
-    """Loads pictures in a few threads: the newest wish first, old wishes forgotten when there are too many.
+    """Loads pictures in a few threads: the newest request first; old requests are dropped when there are too many.
 
     Args:
         ready: called in a loading thread with the key and the picture, or the error.
         workers: threads.
-        most: wishes that are kept waiting; scrolling past a thousand pictures must not load them all.
+        most: requests that are kept waiting; scrolling past a thousand pictures must not load them all.
     """
 
     _all: ClassVar[weakref.WeakSet[PictureQueue]] = weakref.WeakSet()

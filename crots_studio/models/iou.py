@@ -46,7 +46,7 @@ class Score:
         step: optimiser step of a validation during training, 0 for a finished model.
         images: how many were scored.
         confusion: (K, K) pixels, rows are true classes; None where it was not kept.
-        oracle: labels chose this model.
+        oracle: its checkpoint was chosen with labels.
     """
 
     subject: str
@@ -59,7 +59,7 @@ class Score:
 
     @staticmethod
     def of_event(event: Evaluated) -> Score:
-        """Takes what an event says."""
+        """Takes the scores of an event."""
         return Score(
             subject=event.subject,
             miou=event.miou,
@@ -72,7 +72,7 @@ class Score:
 
     @staticmethod
     def of_report(subject: str, report: Mapping[str, Any]) -> Score:
-        """Takes what ``evaluation/<subject>.json`` says.
+        """Takes the scores of ``evaluation/<subject>.json``.
 
         Raises:
             InputError: it is no such report.
@@ -205,7 +205,7 @@ class ClassLook:
 
     @staticmethod
     def of(project: Project | None) -> ClassLook:
-        """Returns the look of a project's classes; a class set that cannot be read is somebody else's error."""
+        """Returns the look of a project's classes; a class set that cannot be read is reported elsewhere."""
         if project is None:
             return ClassLook()
         try:
@@ -277,7 +277,7 @@ def _change(new: float | None, old: float | None) -> float | None:
 
 
 def over_validations(scores: Scores) -> tuple[list[tuple[float, Score]], list[tuple[float, str]]]:
-    """Returns the validations of all stages behind each other, with their places; and where each stage begins."""
+    """Returns the validations of all stages one after another, with their places; and where each stage begins."""
     points: list[tuple[float, Score]] = []
     marks: list[tuple[float, str]] = []
     start = 0.0

@@ -233,7 +233,7 @@ def _typed(value: Any) -> str:
 
 
 def apply_preset(config: ProjectConfig, name: str) -> ProjectConfig:
-    """Returns the configuration with a preset's options; what says where the user's own files are is kept.
+    """Returns the configuration with a preset's options; the options that name the user's files are kept.
 
     Raises:
         InputError: there is no such preset.

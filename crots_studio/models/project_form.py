@@ -47,7 +47,7 @@ class Finding:
         details: more lines, for those who look closer.
         brief: a few words for the rail; empty takes the first words of the text.
         offers: what one click would change.
-        plain_to_see: the field says it itself, so that at most ``brief`` has to be said beside it.
+        plain_to_see: the field itself shows it, so that at most ``brief`` is shown beside it.
     """
 
     level: Level
@@ -80,7 +80,7 @@ def step_state(findings: Sequence[Finding]) -> tuple[Level, str]:
 
 
 def classes_chosen(config: ProjectConfig) -> bool:
-    """Whether anybody chose classes or a class map, as far as the options show."""
+    """Whether the user chose classes or a class map, as far as the options show."""
     return config.task != TaskOptions() or bool(config.preset)
 
 

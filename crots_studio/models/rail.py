@@ -23,7 +23,7 @@ FINISHED = ("done", "not needed")
 # Rows that are inputs and not stages.
 INPUTS = {"target": "Target images", "source": "Source"}
 _INPUT_STATES = {"good": "done", "warning": "done", "bad": "failed", "checking": "checking", "empty": "missing"}
-# Stages that a click on Run may start; the others have nothing to start from, or are at it.
+# Stages that a click on Run may start; the others lack inputs, or are running.
 _STARTABLE = ("ready", "stale", "interrupted", "failed", "done")
 
 

@@ -19,7 +19,7 @@ from crots_studio.models.words import in_window
 
 State = Literal["waiting", "running", "done", "failed"]
 STATES: tuple[State, ...] = ("waiting", "running", "done", "failed")
-# States that the queue has yet to bring to an end; a run that was left is first of all.
+# States of projects that are not finished; an interrupted run comes first.
 OPEN: tuple[State, ...] = ("running", "waiting")
 _WAIT = 2.0  # seconds for another window that writes at this moment
 
@@ -189,7 +189,7 @@ NOT_READY = "not ready"
 
 
 def standing(entry: QueueEntry, *, here: bool, why_not_ready: Callable[[Project], str]) -> tuple[str, str]:
-    """Says how a project of the queue stands, in a word and in a sentence; looks on the disk.
+    """Returns the state of a project of the queue, as a word and as a sentence; reads the disk.
 
     Args:
         entry: of the queue.

@@ -39,8 +39,8 @@ class PastRun:
         outcome: how it ended; None while it is active or was interrupted.
         final: its score as a finished model.
         validation: its latest score during training.
-        oracle: labels chose its checkpoint, or that of a model it grew from.
-        note: what somebody called it and wrote of it.
+        oracle: its checkpoint, or that of a model it started from, was chosen with labels.
+        note: its title and note.
         project_note: likewise of its project.
     """
 
@@ -88,7 +88,7 @@ class PastRun:
 
     @property
     def project_title(self) -> str:
-        """What its project is called; the folder's name unless somebody chose another."""
+        """The title of its project; the folder's name if it has none."""
         return self.project_note.title or self.project
 
     @property

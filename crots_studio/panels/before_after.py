@@ -66,7 +66,7 @@ class BeforeAfterPanel(ImagePanel):
         self._scores: dict[str, ImageScores] = {}
         self._cell: Question | None = None
         self._build_sorting()
-        # During a run the graphics card belongs to it.
+        # During a run the graphics card is reserved for it.
         session.run.busy_changed.connect(self._make_predictions)
         session.opened.trust_changed.connect(self._make_predictions)
         self._reload()

@@ -202,7 +202,7 @@ class PseudoLabelPanel(ImagePanel):
             self.area.look_at_box(box)
 
     def _shares(self, labels: Array | None, index: int) -> Array | None:
-        """Of the labels as they are corrected; what was noted when they were made knows nothing of that."""
+        """The shares of the corrected labels; the stored statistics do not include corrections."""
         if not self.images.labels.labelled:
             return None
         if labels is None or self._classes is None:

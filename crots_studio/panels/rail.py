@@ -336,7 +336,7 @@ class RailPanel(QWidget):
             took = f"took {row.time}" if row.time else ""
             item.setToolTip(plain_tooltip("\n".join(filter(None, (f"{row.title}: {row.words}", took, row.reason)))))
         if not same and numbers:
-            # Another stage came or went; whoever works on a page stays there.
+            # A stage was added or removed; the user stays on the current page.
             self.list.blockSignals(True)
             self.list.setCurrentRow(numbers[0])
             self.list.blockSignals(False)

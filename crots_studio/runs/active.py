@@ -31,7 +31,7 @@ SourceMaker = Callable[[Project, RunRequest], EventSource]
 
 # Redrawing on every event would cost the training a third of its speed; eight times a second costs nothing.
 DRAIN_MS = 125
-# Drawing more of them in one go would hold the window up; the others wait for the next time.
+# Drawing more of them in one go would block the window; the others wait for the next time.
 _AT_ONCE = 1000
 _LOOK_FOR_RUNS_MS = 2000
 
@@ -397,7 +397,7 @@ class ActiveRun(QObject):
             self._discard(key, self._opened.refresh_status)
 
     def let_go(self) -> None:
-        """Follows a run in another process no longer; it goes on."""
+        """Stops following a run in another process, which goes on."""
         self._run = None
 
     def close(self) -> None:

@@ -178,7 +178,7 @@ class ChildRun:
         self._end = self._ending()
 
     def _settled(self, waiting: list[Event]) -> list[Event]:
-        """Takes the events up to the end of a stage whose result is not in its place yet: who hears of it, reads it."""
+        """Takes the events up to the end of a stage whose result is not in its place yet: listeners read it at once."""
         count = next((place for place, event in enumerate(waiting) if self._unsettled(event)), len(waiting))
         taken, waiting[:] = waiting[:count], waiting[count:]
         return taken
@@ -216,7 +216,7 @@ class ChildRun:
             # Its last output is unrelated.
             words = f"its process was killed ({_signal_name(-code)})"
             return RunEnd("failed", self._at_work, words, tail, KILLED)
-        # The last line of what it printed says why, be it our own message or a traceback's end.
+        # The last line of its output is the reason: our own message, or the end of a traceback.
         words = tail.strip().splitlines()[-1] if tail.strip() else "no output"
         message = f"the run's process ended with code {code}: {words}"
         return RunEnd("failed", self._at_work, message, tail, code, "memory" if tells_of_memory(words) else "")
@@ -225,7 +225,7 @@ class ChildRun:
         """Stops the run after the current step."""
         self._stopped = True
         self.resume()
-        # A run on a disk that takes no empty file ends by itself.
+        # On a disk that is too full for an empty file, the run ends by itself.
         with contextlib.suppress(OSError):
             self._stop_path.touch()
         if sys.platform != "win32":

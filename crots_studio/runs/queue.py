@@ -48,7 +48,7 @@ class Prepared:
     going_on: bool = False
 
 
-# Says why a project cannot run, with the third-party code that is trusted; empty where it can.
+# Returns why a project cannot run, given the third-party code that is trusted; empty if it can.
 WhyNotReady = Callable[[Project, Collection[Code]], str]
 
 
@@ -64,7 +64,7 @@ def prepare(folder: Path, trusted: Iterable[Code], why: WhyNotReady = not_ready)
     """Reads a project for a run; not on the window's thread.
 
     Raises:
-        InputError: it is gone or damaged, would execute third-party code that nobody trusts, or something that it
+        InputError: it is gone or damaged, would execute third-party code that is not trusted, or something that it
             needs is missing or refused in Set-up.
     """
     project, trusted = Project.open(folder), tuple(trusted)
@@ -81,7 +81,7 @@ def prepare(folder: Path, trusted: Iterable[Code], why: WhyNotReady = not_ready)
 
 
 def outcome_words(folder: Path) -> str:
-    """Says what a finished run gained and which stages were stopped by their guard; not on the window's thread."""
+    """Describes what a finished run gained and which stages were stopped by their guard; not on the window's thread."""
     project = Project.open(folder)
     choices = {key: project.choice(key) or {} for key in project.stage_keys()}
     guarded = [f"{title(key)} {choice.get('words', '')}" for key, choice in choices.items() if choice.get("given_up")]
@@ -208,7 +208,7 @@ class RunQueue(Undoable[Entries], QObject):
         self._do(f"Move {QueueEntry(folder).name}", lambda entries: moved(entries, folder, by))
 
     def undo(self) -> None:
-        """Takes the last change of the list back; what has run since keeps its result."""
+        """Undoes the last change of the list; what has run since keeps its result."""
         self._say_problem(self._steps.undo)
 
     def redo(self) -> None:
@@ -224,7 +224,7 @@ class RunQueue(Undoable[Entries], QObject):
 
     @property
     def words(self) -> str:
-        """What the queue does, in a line; empty while it does nothing."""
+        """The state of the queue in a line; empty while it is idle."""
         if not self.running:
             return ""
         count = f", {self.waiting} waiting" if self.waiting else ""
@@ -342,7 +342,7 @@ class RunQueue(Undoable[Entries], QObject):
             self._ended(end)
 
     def _look_closer(self, end: RunEnd) -> None:
-        """A run fails where another one, begun in a terminal at the same moment, was faster: that one is followed."""
+        """A run fails if another one was started in a terminal just before: that one is followed."""
         folder, trusted, self._run = Path(self.current), self._trusted, None
 
         def found(prepared: Prepared) -> None:
@@ -362,7 +362,7 @@ class RunQueue(Undoable[Entries], QObject):
     def _ended(self, end: RunEnd, words: str = "Stopped; it continues from there.") -> None:
         name, message = QueueEntry(self.current).name, in_window(end.message)
         if end.outcome == "cancelled":
-            # Whoever stopped it does not want the next one to start at once.
+            # After a stop by the user, the next one must not start at once.
             self._stopping = True
             self._mark("waiting", words)
         elif end.outcome == "failed":

@@ -33,7 +33,7 @@ _STEP = 1.25
 NARROWEST = 120
 # Of a lower view a legend would cover too much.
 _ROOMY_LINES = 9
-# How much of a view a box fills that is looked at, and how far that zooms in at most.
+# The share of a view that a shown box fills, and the greatest zoom for that.
 _BOX_SHARE = 0.35
 _BOX_ZOOM = 8.0
 
@@ -258,7 +258,7 @@ class ImageView(QGraphicsView):
             self.setFocus(Qt.FocusReason.MouseFocusReason)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:  # noqa: N802
-        """Pans, or says what is under the pointer."""
+        """Pans, or reports the pixel under the pointer."""
         if self._stroking:
             self._stroke(event.position(), begins=False)
         elif self._dragged_from is not None and event.buttons() & (
@@ -294,20 +294,20 @@ class ImageView(QGraphicsView):
             self.fit()
 
     def leaveEvent(self, event: QEvent) -> None:  # noqa: N802
-        """Says that no pixel is under the pointer."""
+        """Reports that no pixel is under the pointer."""
         self._pointer = None
         self.viewport().update()
         self.hovered.emit(-1, -1)
         super().leaveEvent(event)
 
     def focusOutEvent(self, event: QFocusEvent) -> None:  # noqa: N802
-        """Lets go of the space bar, whose release is heard elsewhere now."""
+        """Ends the effect of the space bar, whose release goes to another widget now."""
         self.hand = False
         self._show_cursor()
         super().focusOutEvent(event)
 
     def keyReleaseEvent(self, event: QKeyEvent) -> None:  # noqa: N802
-        """Ends the hand when the space bar is let go."""
+        """Ends panning when the space bar is released."""
         if event.key() == Qt.Key.Key_Space and self.hand:
             self.hand = self.hand and event.isAutoRepeat()
             self._show_cursor()

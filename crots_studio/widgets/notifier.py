@@ -29,7 +29,7 @@ _LOG_LINE = 36
 
 
 class Said(NamedTuple):
-    """What a note says of the end of a run; ``worse``: a score fell, a guard stopped a stage, or there are warnings."""
+    """The note about the end of a run; ``worse``: a score fell, a guard stopped a stage, or there are warnings."""
 
     heading: str
     text: str
@@ -100,7 +100,7 @@ def words_for(
         changes.append(last.miou - earlier)
         text += f", {percent(changes[-1], signed=True)} against the result before"
         text += f"; labels of {plural(corrected, 'image')} are corrected" if corrected else ""
-    # As it is shown: less than the last digit is no change.
+    # As displayed: a difference below the last digit is no change.
     return Said("The run is finished", text, worse=any(round(change, 3) < 0 for change in changes))
 
 

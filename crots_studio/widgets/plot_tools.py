@@ -74,7 +74,7 @@ class Redraw(QObject):
         if not self._widget.isVisible():
             return
         self._due = False
-        # Time of this thread: waiting for a training that holds the interpreter costs the training nothing.
+        # Time of this thread: waiting for a training that holds the interpreter lock does not slow the training.
         start = time.thread_time()
         self._draw()
         cost = (time.thread_time() - start) * (1 + _PAINTING)

@@ -21,7 +21,7 @@ from crots_studio.widgets.plot_marks import CurveEnds, StageMarks
 
 # Height of a stage's name and of the gap below it, in lines of text.
 _NAME_LINES = 2.0
-# Pixels: a number as long as 1.73e-05 has room; what has none is not written.
+# Pixels, with room for a number as long as 1.73e-05; longer ones are not written.
 _AXIS_WIDTH = 62
 _SHOW_POINTS_UP_TO = 40
 # Of the steps, beside which the crosshair still takes the first or last one.
@@ -81,7 +81,7 @@ class SeriesPlot(QWidget):
         self.legend = PlotLegend()
         self.legend.setAccessibleName(f"Curves of {self.title}")
         self.legend.toggled.connect(self.set_shown)
-        # Without one, what stands beside the plot says which curve is which; a picture of the plot still shows it.
+        # Without a legend, the names beside the plot tell the curves apart; an exported picture still shows it.
         self.legend.setVisible(self._has_legend)
         head = QHBoxLayout()
         head.setContentsMargins(4, 0, 4, 0)
@@ -410,7 +410,7 @@ class SeriesPlot(QWidget):
         return min(max(x, first), last) if first - near <= x <= last + near else x
 
     def _describe(self) -> None:
-        """Describes for a screen reader what a sighted user sees at a glance."""
+        """Describes the plot for a screen reader."""
         latest = ", ".join(f"{name} {number(value)}" for name, (_, value) in self.values_at(None).items())
         self.canvas.setAccessibleDescription(f"Latest values: {latest}" if latest else "No values yet")
 
@@ -423,7 +423,7 @@ class SeriesPlot(QWidget):
     def set_cursor(self, x: float | None) -> None:
         """Puts the crosshair at the step next to ``x``; None hides it."""
         found = next(iter(self.values_at(x).values()), None) if x is not None else None
-        # Kept where no curve is, too: values of other steps would be taken for those of this one.
+        # Kept even where no curve is: values of other steps would be taken for those of this one.
         self._cursor_x = x
         self._line.setVisible(found is not None)
         if found:

@@ -1,4 +1,4 @@
-"""Past runs of this project and of others on one chart and in one table; runs that labels helped are marked."""
+"""Past runs of this project and of others on one chart and in one table; oracle runs are marked."""
 
 from __future__ import annotations
 
@@ -229,7 +229,7 @@ class ComparePanel(QWidget):
                 return
             self._found_other(runs)
             if not quiet and str(runs.folder) in self._others:
-                # Those that are remembered stay so even while their disk is not there.
+                # Remembered projects are kept even while their disk is missing.
                 choice.projects = list(dict.fromkeys([*choice.projects, str(runs.folder)]))
                 self._remember()
 
@@ -336,7 +336,7 @@ class ComparePanel(QWidget):
     # Tables for saving.
 
     def _ask_for_images(self, run: PastRun, name: str) -> None:
-        """Only the models that the open project has now can be asked for their images."""
+        """Images can be listed only for the present models of the open project."""
         project = self._session.project
         if project is None or run.folder != project.folder:
             self._session.notice.emit(f"Open the project {run.project_title} to see the images of {name}")

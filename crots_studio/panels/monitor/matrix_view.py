@@ -91,7 +91,7 @@ class MatrixModel(QAbstractTableModel):
 
 
 class HeatDelegate(QStyledItemDelegate):
-    """Fills a cell by its share: the diagonal in the colour of what is good, the rest in that of what is bad."""
+    """Fills a cell by its share: the diagonal in the theme's colour for good, the rest in that for bad."""
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         """Draws one cell."""

@@ -289,7 +289,7 @@ class TrainingCurves(QWidget):
         self.redraw.ask()
 
     def expect(self, busy: bool) -> None:
-        """Says when the first curves come, where there are none yet."""
+        """Shows when the first curves will come, if there are none yet."""
         self.empty.tell(_TO_COME if busy else _EMPTY)
 
     def take(self, events: Sequence[Event]) -> None:
@@ -397,7 +397,7 @@ class TrainingCurves(QWidget):
         return [PlotCurve(title("source"), x, y, theme.colours().muted, dashed=True, reference=True)]
 
     def _look(self, figure: Figure) -> tuple[str, bool]:
-        """A figure keeps its look while a project is open; where the colours end, they come again dashed."""
+        """A figure keeps its look while a project is open; after the last colour, colours repeat with dashed lines."""
         # The mIoU is a score with a plot of its own: it takes no colour from the others, whichever came first.
         alone = figure.name == MIOU
         beside = sum(old.group == figure.group and old.name != MIOU for old in self._colours)

@@ -164,7 +164,7 @@ class SettingsPanel(QWidget):
             self.section.setCurrentIndex(index)
 
     def follow(self, key: str) -> None:
-        """Shows the section of a stage or of an input, unless somebody searches for an option."""
+        """Shows the section of a stage or of an input, unless a search is active."""
         if not self.search.text():
             self.go_to(key)
 

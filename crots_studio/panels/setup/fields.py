@@ -153,7 +153,7 @@ class SetupFields:
         line.editingFinished.connect(take)
 
         def show() -> None:
-            # Another option may change while somebody types here.
+            # Another option may change while the user types here.
             if not (line.hasFocus() and line.isModified()):
                 box.setEditText(str(self.value(option) or ""))
 

@@ -337,7 +337,7 @@ class SetupPanel(QWidget):
         self._session.errands.in_background(lambda: check(name, config, root, trusted), found, token=f"check {name}")
 
     def _compare_classes(self, finding: Finding, config: ProjectConfig) -> None:
-        """Gives the target the classes that a newly chosen source names, where nobody chose any, as ``init`` does."""
+        """Gives the target the classes that a newly chosen source names, if the user chose none, as ``init`` does."""
         newly = config.source.file not in (None, self._compared)
         self._compared = config.source.file
         if newly and finding.level == "bad" and finding.offers and not classes_chosen(config):
