@@ -29,7 +29,7 @@ class Tab:
 
     @property
     def key(self) -> str:
-        """What the tab is asked for by: its panel's module, or the folder of that."""
+        """The key of the tab: its panel's module, or the folder of that."""
         return self.module.partition(".")[0]
 
 

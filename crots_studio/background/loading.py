@@ -14,8 +14,8 @@ import sys
 import threading
 from pathlib import Path
 
-# What torch loads of itself, by site-packages folder; the CUDA build alone has all of them. They know nothing of
-# Python, so they may be loaded without its lock. cuBLAS would otherwise pick another system's lighter half.
+# What torch loads of itself, by site-packages folder; the CUDA build alone has all of them. They do not use Python, so
+# they may be loaded without its lock. cuBLAS would otherwise pick another system's lighter half.
 _LIBRARIES = (
     "nvidia/*/lib/libcublasLt.so.*",
     "torch/lib/libtorch_cpu.so",

@@ -76,7 +76,7 @@ class Pool:
                 if not self._superseded(token, number):
                     self._act(work, done, failed)
             finally:
-                # Drop the references now: the next task may be long in coming.
+                # Drop the references now: the next task may come much later.
                 del task, work, done, failed
                 with self._lock:
                     self._open -= 1

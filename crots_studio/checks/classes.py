@@ -20,7 +20,7 @@ def check_classes(setup: Setup) -> Finding:
     found = _class_words(setup.classes)
     source = setup.config.source
     if not classes_chosen(setup.config) and source.file is None and source.predictions is None:
-        # Nobody has chosen them, and no source speaks for them.
+        # The user has not chosen them, and no source names them.
         text = f"{setup.classes.name} unless you choose others: the classes that the adapted model is to predict."
         return Finding("empty", text, offers=_classes_of_layout(setup))
     # They stand below with their colours; how many there are keeps the line of the hint above.
@@ -78,5 +78,5 @@ def _class_offers(setup: Setup) -> tuple[Offer, ...]:
         needless = source.names == setup.classes.names or not task.source_classes
         return (Offer("Use no class map", {"task.class_map": "none"}),) if needless else ()
     words, named = f"Use the source's classes ({source.name})", task.source_classes or shipped_name(source)
-    # Those of a file may go by no name.
+    # Classes in a file may have no name of a class set.
     return (Offer(words, {"task.classes": named}) if named else Offer(words, classes=source),)

@@ -56,7 +56,7 @@ def _check_model(setup: Setup, path: Path) -> Finding:
 
     named, card = setup.config.source.net, read_weights(path).card
     if card is not None and named != card.net and (named or setup.source_card is None):
-        # Training checkpoints say it where torch alone can read it.
+        # In training checkpoints only torch can read it.
         offer = Offer(f"Use {card.net}", {"source.net": card.net})
         text = f"The file holds a {card.net}, but {setup.config.source.net or DEFAULT_NET} is chosen."
         return Finding("bad", text, offers=(offer,), brief="another network")

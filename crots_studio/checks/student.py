@@ -49,7 +49,7 @@ def check_student(setup: Setup) -> Finding:
         found = Finding("good", f"{net_title(net)}: {first}", tuple(rest))
     few = ""
     if config.data.target is not None:
-        # What is wrong with the images stands beside them.
+        # Faults of the images are shown beside them.
         with contextlib.suppress(InputError):
             few = few_to_start(setup)
     if not few:

@@ -1,4 +1,4 @@
-"""What the set-up page says of third-party code: that it needs trust. It is neither imported nor opened."""
+"""The finding of the set-up page about third-party code: that it needs trust. It is neither imported nor opened."""
 
 from __future__ import annotations
 

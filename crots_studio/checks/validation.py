@@ -42,11 +42,11 @@ def check_validation(setup: Setup) -> Finding:
 
 
 def _scoring_warnings(setup: Setup, dataset: Dataset) -> list[str]:
-    """What will not stop a run, but makes scores say less than they seem to."""
+    """Warnings that do not stop a run, but make scores less meaningful than they seem."""
     warnings = [note.text for note in dataset.notes if note.warning]
     if setup.config.data.target is None:
         return warnings
-    # Faults of the target and of the predictions are said beside them.
+    # Faults of the target and of the predictions are shown beside those fields.
     with contextlib.suppress(InputError):
         warnings += filter(None, [setup.shared])
     with contextlib.suppress(InputError):

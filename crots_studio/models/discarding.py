@@ -13,7 +13,7 @@ from crots_studio.models.words import plural
 
 @dataclass(frozen=True)
 class Loss:
-    """What discarding a stage means.
+    """What discarding a stage deletes and keeps.
 
     Attributes:
         stage: its key.

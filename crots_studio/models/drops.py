@@ -15,7 +15,7 @@ from crots.project_config import ProjectConfig
 from crots_studio.models.words import option_title
 
 _MODEL_SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors", ".onnx", ".pt2", ".bin", ".pth.tar", INDEX)
-# A list may be called anything, but what is dropped by mistake too.
+# A list may have any name, but so may files that are dropped by mistake.
 _LISTS = (".txt", ".lst", ".csv", ".tsv")
 # One source at a time: choosing one kind clears the other.
 _OTHER = {"source.file": "source.predictions", "source.predictions": "source.file"}
@@ -29,7 +29,7 @@ class Drop:
         settings: options to set.
         lines: what becomes what, for each of them.
         replaced: the lines of those that have another value now.
-        left: why some are not taken.
+        left: why some paths are not used.
     """
 
     settings: dict[str, str]
@@ -68,7 +68,7 @@ def sort_drop(paths: Sequence[Path], config: ProjectConfig) -> Drop:
 
 
 def _unfit_words(paths: Sequence[Path]) -> str:
-    """Says in one line that files are of no kind that is taken; of images, that their folder is."""
+    """Returns the error for files of a kind that is not accepted; for images it names their folder."""
     first, more = paths[0], f" and {len(paths) - 1} more" if len(paths) > 1 else ""
     words = f"{first.name}{more}: expected a folder, a model, a class set (.toml) or a list ({' '.join(_LISTS)})"
     if first.suffix.lower() in IMAGE_SUFFIXES:
@@ -82,7 +82,7 @@ def meaning(path: Path) -> str:
         return "source.file"
     if path.suffix == ".toml":
         return "task.classes"
-    # Files of COCO, CVAT and Label Studio list images too; whether one is, is told where it is read.
+    # Files of COCO, CVAT and Label Studio list images too; an error comes when one that does not is read.
     if path.is_file() and path.suffix.lower() not in (*_LISTS, *ALBUMS):
         return ""
     return "source.predictions" if path.is_dir() and _looks_like_predictions(path) else "data.target"
@@ -91,7 +91,7 @@ def meaning(path: Path) -> str:
 def _value(config: ProjectConfig, option: str) -> str:
     section, _, name = option.partition(".")
     value = getattr(getattr(config, section), name) if name else None
-    # The class set has a default, which replacing loses nothing of.
+    # The class set has a default, so nothing is lost by replacing it.
     return str(value) if value is not None and value != getattr(getattr(ProjectConfig(), section), name) else ""
 
 

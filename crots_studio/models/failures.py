@@ -15,7 +15,7 @@ from crots_studio.models.names import title
 from crots_studio.models.words import in_window
 
 LOG_TAIL = 60
-# What a click on these options is called; others are named by their value.
+# Labels of remedies that set these options; others are named by their value.
 _OFFERS = {
     "data.skip_bad": "\u201cSkip unreadable images\u201d",
     "runtime.time_budget": "a time budget of {}",

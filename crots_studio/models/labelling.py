@@ -1,4 +1,4 @@
-"""The doubtful images that go to a labelling tool, and the corrections that come back, as forms and as events."""
+"""The export of doubtful images to a labelling tool and the import of corrections, as forms and as events."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def _trust(project: Project) -> list[str]:
 
 
 def export_events(form: LabellingExport, control: Control) -> Iterator[Event]:
-    """Exports images with their pseudo-labels; searches for doubtful ones first where nobody has.
+    """Exports images with their pseudo-labels; searches for doubtful ones first if that was not done.
 
     Loads torch, so not on the window's thread.
 

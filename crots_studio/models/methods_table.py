@@ -40,7 +40,7 @@ class MethodsTable:
         return summary_cells(self.found) if view == "methods" else class_cells(self.found)
 
     def marked(self, view: View) -> set[int]:
-        """Returns the rows, or for classes the columns, of methods whose checkpoint target labels chose."""
+        """Returns the rows, or for classes the columns, of methods whose checkpoint was chosen with target labels."""
         rows: Sequence[Mapping[str, Any]] = self.found["rows"] if self.found else []
         shift = 0 if view == "methods" else 1
         return {number + shift for number, row in enumerate(rows) if row["oracle"]}

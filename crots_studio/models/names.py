@@ -16,7 +16,7 @@ _TITLES = {
     "export": "Export",
     "compare": "Comparison of methods",
 }
-# Label-free scores, in the words of the field; the first three are those that tell most.
+# Titles of the label-free scores; the first three are the most informative ones.
 SCORES = {
     "source": "agreement with the source",
     "classes kept": "classes still predicted",

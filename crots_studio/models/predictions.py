@@ -51,7 +51,7 @@ class Predictions:
     Args:
         project: whose models.
         store: gives the source's labels.
-        device: where models run; None takes the project's. During a run on a GPU the CPU leaves that alone.
+        device: where models run; None takes the project's. During a run on a GPU, the CPU is used instead.
     """
 
     def __init__(self, project: Project, store: ImageStore, *, device: str | None = None) -> None:
@@ -74,8 +74,7 @@ class Predictions:
             subject: one of `subjects`.
             key: of the image.
             image: its file.
-            labelled: it is one of the target's, whose labels of the source are on disk; for others the source is
-                asked.
+            labelled: it is one of the target's, whose labels of the source are on disk; for others the source predicts.
 
         Raises:
             InputError: its file does not hold a model of this project, or the source has no prediction for the image.

@@ -44,7 +44,7 @@ class ProjectFile:
         return self._folder / CONFIG_NAME
 
     def write(self, config: ProjectConfig, turn: int) -> Foreign | None:
-        """Writes the options, unless somebody else has changed the file: then nothing is written.
+        """Writes the options, unless another program has changed the file: then nothing is written.
 
         Args:
             config: all options.
@@ -64,7 +64,7 @@ class ProjectFile:
         return None
 
     def changed(self) -> Foreign | None:
-        """Looks whether somebody else has changed the file; what it returned once, it takes as known.
+        """Returns changes that another program made to the file; each change is returned once.
 
         Raises:
             InputError: the file is there and cannot be read.

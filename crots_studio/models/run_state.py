@@ -76,7 +76,7 @@ class RunState:
 
     @property
     def fraction_known(self) -> bool:
-        """Whether `fraction` says how far the run is: neither before a stage's first step nor after its last one."""
+        """Whether `fraction` is meaningful: not before a stage's first step nor after its last one."""
         return 0 < self.done < self.total or self.paused
 
     @property

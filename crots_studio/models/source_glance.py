@@ -110,7 +110,7 @@ def with_grid(picture: Array, size: Size, tiling: Tiling | None) -> Array:
         (columns, drawn.transpose(1, 0, 2), size.width, width),
     ):
         if short < _CLOSEST * (len(spans) + 1):
-            # Nothing but lines would be left; `tile_words` tells.
+            # Nothing but lines would be left; `tile_words` states the number.
             continue
         places = [min(short - 1, span.first * short // long) for span in spans]
         # White beside black is seen on any image.
@@ -120,7 +120,7 @@ def with_grid(picture: Array, size: Size, tiling: Tiling | None) -> Array:
 
 
 def tile_words(size: Size, tiling: Tiling | None) -> str:
-    """Says into how many tiles an image is cut; empty where it is resized."""
+    """Returns into how many tiles an image is cut; empty if it is resized."""
     if tiling is None:
         return ""
     return f"{plural(len(tiling.windows(size)), 'tile')} of {tiling.size}"

@@ -20,7 +20,7 @@ INDEX = Path("suspicion") / "suspicion.json"
 
 @dataclass(frozen=True)
 class Suspect:
-    """A region: left, top, width and height in pixels of the label, why one should look, and its doubt, 0..1."""
+    """A region: left, top, width and height in pixels of the label, the reason, and its doubt, 0..1."""
 
     box: tuple[int, int, int, int]
     reason: str

@@ -264,7 +264,7 @@ class PreviewPanel(QWidget):
             augmentation=self.augmentation.currentData(),
         )
         self._show_keep()
-        # A timer that is running is left alone: the picture follows the slider, it does not wait for its end.
+        # A running timer is not restarted: the picture follows the slider instead of waiting until it stops.
         if not self._timer.isActive():
             self._timer.start()
 

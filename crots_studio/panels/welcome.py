@@ -25,7 +25,7 @@ _PATH = Qt.ItemDataRole.UserRole
 
 
 class WelcomePanel(QWidget):
-    """Says what was chosen; the window does it."""
+    """Signals what was chosen; the window does it."""
 
     new_wanted = Signal()
     open_wanted = Signal()
@@ -110,7 +110,7 @@ class WelcomePanel(QWidget):
         self._show([known.get(path, ProjectCard(path)) for path in paths])
 
         def look() -> list[ProjectCard]:
-            # A network drive that has gone away may take a minute to say so.
+            # A missing network drive may take a minute to fail.
             return [read_card(path) for path in paths]
 
         self._session.errands.in_background(look, self._show, token="recent projects")

@@ -1,4 +1,4 @@
-"""Runs beside the window, without Qt: a loop over events in whatever thread calls it, with a buffer that others drain.
+"""Runs beside the window, without Qt: a loop over events in the calling thread, with a buffer that others drain.
 
 In the studio the thread is a QThread (`crots_studio.runs.thread`); `BackgroundRun` itself takes a plain one, so that a
 run can be tried where no Qt is.
@@ -53,7 +53,7 @@ class RunRequest:
 
 @dataclass(frozen=True)
 class RunEnd:
-    """How a run ended; ``stage`` is empty where none had begun, ``exit_code`` is `KILLED` where nobody asked it.
+    """How a run ended; ``stage`` is empty if none had begun, ``exit_code`` is `KILLED` if its process was killed.
 
     The other attributes are those of `crots.events.StageFinished`.
     """
@@ -146,7 +146,7 @@ class BackgroundRun:
                 self._buffer.append(event)
                 if isinstance(event, StageFinished):
                     self._last = event
-        except Exception as error:  # whatever it was, the window shows it
+        except Exception as error:  # the window shows any error
             return failure(error, "", 0.0)
         return None
 

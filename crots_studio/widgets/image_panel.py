@@ -20,7 +20,7 @@ from crots_studio.widgets.picture_layers import colour_table
 
 
 class ImagePanel(QWidget):
-    """The frame; a panel says what it lists and what it shows of the chosen image."""
+    """The frame; a subclass decides what is listed and what is shown of the chosen image."""
 
     def __init__(self, session: Session, name: str, area: CompareArea, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -92,11 +92,11 @@ class ImagePanel(QWidget):
         raise NotImplementedError
 
     def _read_out(self, view: str, x: int, y: int) -> None:
-        """Says what is under the pointer; x is -1 where nothing is."""
+        """Shows what is under the pointer; x is -1 where nothing is."""
         raise NotImplementedError
 
     def _events(self, events: list[Event]) -> None:
-        """Hears of a run."""
+        """Handles events of a run."""
 
     def _inputs_of(self, project: Project | None) -> object:
         """The key of the list: another value lists the images again."""

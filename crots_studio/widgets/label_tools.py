@@ -1,4 +1,4 @@
-"""The tools for repainting labels: what a click does, with which class, how broad, and what was done."""
+"""The tools for repainting labels: the tool, its class and width, and undo."""
 
 from __future__ import annotations
 

@@ -35,6 +35,6 @@ class Page(QScrollArea):
         return super().eventFilter(watched, event)
 
     def _fit(self) -> None:
-        # Of itself a scroll area makes a panel with long texts as high as these would be in a narrow column.
+        # By default a scroll area makes a panel with long texts as high as these would be in a narrow column.
         room, least = self.viewport().size(), self._panel.minimumSizeHint()
         self._panel.resize(max(room.width(), least.width()), max(room.height(), least.height()))

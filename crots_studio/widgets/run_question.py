@@ -1,4 +1,4 @@
-"""Starting a run, with a question first where it would compete with another one: the queue's, or one that was left."""
+"""Starting a run, with a question first if it would compete with another one: the queue's, or one in the background."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ class Toast(QFrame):
 
     Args:
         parent: the page it floats over; without one it is a widget like any other.
-        name: for who hears the window.
+        name: for screen readers.
         lift: pixels that it keeps free beneath it.
     """
 

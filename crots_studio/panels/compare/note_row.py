@@ -1,4 +1,4 @@
-"""Below the table of runs: what the selected run, or its project, is called, and what somebody wrote of it."""
+"""Below the table of runs: title and note of the selected run, or of its project."""
 
 from __future__ import annotations
 

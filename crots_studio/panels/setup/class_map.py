@@ -68,7 +68,7 @@ class ClassMapEditor(QWidget):
         if project is None:
             return
         task = project.config.task
-        # The source's file may say its classes itself.
+        # The source's file may name its classes.
         wanted = (project.folder, task, project.config.source)
         if wanted != self._shown:
             self._shown = wanted
@@ -133,7 +133,7 @@ class ClassMapEditor(QWidget):
             self._session.opened.write_class_map(form.text, words)
         except (CrotsError, OSError) as error:
             self._session.problem.emit(str(error))
-            # Shows the file on disk, which is what counts.
+            # Shows the file on disk, which the stages read.
             self._shown = ()
             self.table.form = None
             self.refresh()

@@ -20,7 +20,7 @@ class FindingLabel(QLabel):
 
     Args:
         name: of the check, for screen readers.
-        quiet: the field mostly says it itself, so that the page does not move at each check.
+        quiet: the field itself mostly shows it; the page does not move at each check.
         parent: of the widget.
 
     Signals:
@@ -53,7 +53,7 @@ class FindingLabel(QLabel):
     def show_finding(self, finding: Finding) -> None:
         """Shows what was found."""
         self.finding = finding
-        # Where the field says it itself, a few words keep the line, or there is never one.
+        # If the field itself shows it, the line is a few words, or is left out.
         said = finding.brief if finding.plain_to_see else finding.text
         said = "" if self._quiet and finding.level == "checking" else said
         words = html.escape(said, quote=False)

@@ -69,7 +69,7 @@ class StepCard(QFrame):
     def unfold(self, unfolded: bool = True) -> None:
         """Shows its fields, or its head alone."""
         self._body.setVisible(unfolded)
-        # The fields say it themselves.
+        # The fields show it themselves.
         self.summary.setVisible(not unfolded)
         self._between.setVisible(unfolded)
         self.fold.setIcon(icon("up" if unfolded else "down", "muted"))
@@ -77,7 +77,7 @@ class StepCard(QFrame):
         self.fold.setToolTip(plain_tooltip(self.fold.accessibleName()))
 
     def show_level(self, level: str, summary: str) -> None:
-        """Shows how the step stands: a level of `crots_studio.models.project_form`, and a few words."""
+        """Shows the state of the step: a level of `crots_studio.models.project_form`, and a few words."""
         self.level = level
         sign, role, word = _LOOKS[level]
         self.sign.setPixmap(icon(sign, role).pixmap(SIDE, SIDE) if sign else QPixmap())
