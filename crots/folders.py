@@ -229,16 +229,16 @@ def write_processor(folder: Path, card: ModelCard, processor: dict[str, Any], fi
 
 
 def class_names(config: dict[str, Any], folder: Path) -> list[str]:
-    """Returns the names under ``id2label``, by their numbers; transformers makes two where there is none.
+    """Returns the names under ``id2label``, by their numbers; where there is none, transformers makes some up.
 
     segmentation-models-pytorch keeps no names, so they are those that transformers would make up.
 
     Raises:
         InputError: there are none, or a single one.
     """
-    labels: Any = config.get("id2label", {"0": "LABEL_0", "1": "LABEL_1"})
-    if is_smp(config):
-        number = config.get("classes", 1)
+    labels: Any = config.get("id2label")
+    if is_smp(config) or "id2label" not in config:
+        number = config.get("classes", 1) if is_smp(config) else config.get("num_labels", 2)
         fits = type(number) is int and 1 <= number <= MOST_CLASSES
         labels = {str(label): f"LABEL_{label}" for label in range(number if fits else 0)}
     count = len(labels) if isinstance(labels, dict) else 0

@@ -80,14 +80,19 @@ def add_option(group: Group, dest: str, info: OptionInfo, flag: str, profile: Pr
         )
         return
     group.add_argument(
-        flag, dest=dest, type=_reader(info, flag), metavar=_metavar(info), default=argparse.SUPPRESS, required=required,
+        flag, dest=dest, type=_reader(info, flag, required=required), metavar=_metavar(info),
+        default=argparse.SUPPRESS, required=required,
         help=words,
     )  # fmt: skip
 
 
-def _reader(info: OptionInfo, flag: str) -> Callable[[str], Any]:
+def _reader(info: OptionInfo, flag: str, *, required: bool) -> Callable[[str], Any]:
     def read(text: str) -> Any:
-        return check(info, text, where=flag)
+        value = check(info, text, where=flag)
+        if required and value is None:
+            named = f"; write ./{text} for a file or folder of that name" if text and info.path else ""
+            raise InputError(f"{flag}: found {text!r}, which stands for no value, but one is required{named}")
+        return value
 
     return read
 

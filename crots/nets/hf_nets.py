@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -28,6 +28,8 @@ from crots.folders import (
     HEAD,
     PREPROCESSOR,
     TRANSFORMS,
+    WEIGHTS,
+    class_names,
     fixed_size,
     folder_card,
     is_query,
@@ -220,6 +222,7 @@ def read_state(folder: Path) -> dict[str, Tensor]:
     """
     if is_smp(read_config(folder)):
         return smp_nets.read_folder(folder)
+    _check_safetensors(folder)
     transformers = package()
     with quiet(transformers):
         config = read_config(folder)
@@ -230,13 +233,48 @@ def read_state(folder: Path) -> dict[str, Tensor]:
             trust_remote_code=False,
             use_safetensors=True,
             output_loading_info=True,
+            # Reported below, by what differs.
+            ignore_mismatched_sizes=True,
         )
     # The weights of training losses follow from the configuration.
     lacking = sorted(key for key in loading["missing_keys"] if not key.startswith("criterion."))
-    if lacking or loading.get("mismatched_keys"):
-        names = ", ".join(map(str, lacking or loading["mismatched_keys"]))
-        raise InputError(f"{folder}: its weights do not fill the network: missing {names[:200]}; copy the folder again")
+    if differing := sorted(loading.get("mismatched_keys") or ()):
+        raise InputError(f"{folder}: its weights do not fit its {CONFIG}: {_sizes(differing, folder)}")
+    if lacking:
+        others = sorted(loading.get("unexpected_keys") or ())
+        but = f", but there are {_first(others)}; save them under the network's own names" if others else ""
+        raise InputError(
+            f"{folder}: its weights do not fill the network: missing {_first(lacking)}"
+            f"{but or '; copy the folder again'}"
+        )
     return {f"model.{key}": tensor.detach() for key, tensor in model.float().state_dict().items()}
+
+
+def _check_safetensors(folder: Path) -> None:
+    """Raises an error that says what to do with a folder without weights, or whose weights are a pickle."""
+    if next(folder.glob("*.safetensors"), None):
+        return
+    pickles = [name for name in ("pytorch_model.bin", "pytorch_model.bin.index.json") if is_file(folder / name)]
+    if not pickles:
+        raise InputError(f"{folder}: holds no {WEIGHTS}, which are the weights; copy it from the original model")
+    raise InputError(
+        f"{folder}: holds {pickles[0]}, which is a pickle, and no {WEIGHTS}; read it with transformers where you "
+        "trust it, and save it by model.save_pretrained(folder, safe_serialization=True)"
+    )
+
+
+def _first(keys: Sequence[str]) -> str:
+    more = f" and {len(keys) - 2} more" if len(keys) > 2 else ""
+    return ", ".join(keys[:2]) + more
+
+
+def _sizes(differing: Sequence[tuple[Any, ...]], folder: Path) -> str:
+    """What weights of other sizes than in the configuration mean: most often, another number of classes."""
+    key, stored, wanted = (differing[0] + ((), ()))[:3]
+    count = len(class_names(read_config(folder), folder))
+    if stored and wanted and stored[0] != wanted[0] and stored[1:] == wanted[1:] and wanted[0] == count:
+        return f"they are of {stored[0]} classes, and it names {count}; correct id2label, which has to name each"
+    return f"{key} is {tuple(stored)}, expected {tuple(wanted)}; copy the folder again"
 
 
 def remarks(folder: Path) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from crots import options as opt
 from crots.cli.command import make_parser, profile_in
 from crots.cli.commands import load_command
 from crots.cli.flags import given, option_help, settings
+from crots.cli.main import main
 from crots.config import Grid, Size, describe, shown
 from crots.errors import InputError
 from crots.training_options import AdaptOptions, BaselineOptions, TrainOptions
@@ -168,3 +169,13 @@ def test_options_command_lists_every_option(crots):
 
 def test_options_of_an_unknown_section(refused):
     assert "adapt" in refused("options", "adpat")
+
+
+@pytest.mark.parametrize("value", ["none", ""])
+@pytest.mark.parametrize("flag", ["--checkpoint", "--images"])
+def test_an_option_that_is_required_cannot_stand_for_nothing(tmp_path, capsys, flag, value):
+    given = {"--checkpoint": str(tmp_path), "--images": str(tmp_path), "--out": str(tmp_path / "out"), flag: value}
+    assert main(["predict", *(word for pair in given.items() for word in pair)]) == 2
+    said = capsys.readouterr().err
+    assert f"{flag}: found {value!r}, which stands for no value" in said
+    assert ("write ./none" in said) == bool(value)

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from crots.config import Size
 from crots.errors import InputError, StageError
@@ -125,6 +126,34 @@ def test_weights_that_are_missing_are_an_error(segformer):
         (folder / "model.safetensors").write_bytes(content)
         with pytest.raises(InputError, match=r"model\.safetensors:? " + says):
             open_source(folder, classes=ABC)
+
+
+def test_weights_of_other_classes_or_names_say_so(segformer):
+    _, folder = segformer
+    described(folder, id2label={"0": "a", "1": "b"})
+    with pytest.raises(InputError, match=r"do not fit its config.json: they are of 3 classes, and it names 2; correct"):
+        open_source(folder)
+    described(folder, decoder_hidden_size=8)
+    with pytest.raises(InputError, match=r"do not fit its config.json: decode_head\S+ is \(16\D.*, expected \(8\D"):
+        open_source(folder, classes=ABC)
+    described(folder)
+    weights = folder / "model.safetensors"
+    save_file({f"module.{key}": tensor for key, tensor in load_file(weights).items()}, weights, {"format": "pt"})
+    with pytest.raises(
+        InputError, match=r"missing decode_head.* and \d+ more, but there are module\.decode_head.* names"
+    ):
+        open_source(folder, classes=ABC)
+    weights.rename(folder / "pytorch_model.bin")
+    with pytest.raises(InputError, match=r"holds pytorch_model.bin, which is a pickle, .*safe_serialization"):
+        open_source(folder, classes=ABC)
+    (folder / "pytorch_model.bin").unlink()
+    with pytest.raises(InputError, match=r"holds no model.safetensors, .*copy it"):
+        open_source(folder, classes=ABC)
+
+
+def test_a_folder_may_say_the_number_of_its_classes_alone(tmp_path):
+    folder = described(tmp_path / "m", without=("id2label", "label2id"), num_labels=5)
+    assert folder_card(folder).classes["names"] == [f"LABEL_{number}" for number in range(5)]
 
 
 def test_an_adapted_model_goes_back_as_a_folder_that_transformers_reads(segformer, tmp_path):
