@@ -1,5 +1,4 @@
 import struct
-import zlib
 
 import numpy as np
 import pytest
@@ -12,7 +11,7 @@ from crots.errors import InputError, StageError
 from crots.image_formats import IMAGE_SUFFIXES
 from crots.images import image_size, read_image, resize_image, write_image
 from crots.label_files import write_labels
-from tests.saved import saved
+from tests.saved import png_file, saved
 
 pytestmark = pytest.mark.safety
 
@@ -153,12 +152,9 @@ def test_damaged_bytes_never_crash(tmp_path_factory, data):
 
 
 def test_png_bomb_is_refused(tmp_path):
-    def chunk(kind, body):
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
     head = struct.pack(">IIBBBBB", 60000, 60000, 8, 2, 0, 0, 0)
     path = tmp_path / "bomb.png"
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", b"") + chunk(b"IEND", b""))
+    path.write_bytes(png_file(head, b""))
     with pytest.raises(InputError, match=r"3,600 megapixels, the limit is 100.*--max-megapixels"):
         read_image(path)
 

@@ -14,6 +14,7 @@ from crots.cli.main import main
 from crots.errors import InputError
 from crots.images import image_size, read_image
 from crots.label_files import read_labels
+from tests.saved import png_file
 
 pytestmark = pytest.mark.safety
 
@@ -31,12 +32,9 @@ def defaults(monkeypatch):
 def bomb(path, width, height):
     """A PNG of zeros that is honest: all of its pixels are there, in a thousandth of their bytes."""
 
-    def chunk(kind, body):
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
     head = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
     rows = zlib.compress(bytes((1 + (width + 7) // 8) * height), 9)
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b""))
+    path.write_bytes(png_file(head, rows))
     return path
 
 

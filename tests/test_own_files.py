@@ -26,6 +26,7 @@ from crots.project_config import build_config, override
 from crots.project_status import statuses
 from crots.runner import discard, locked, run_project, tidy
 from crots.training.patch_set import PatchCorrections
+from tests import saved
 
 pytestmark = pytest.mark.safety
 
@@ -37,9 +38,7 @@ PLACES = ("pseudo-labels/label_ids", "patches", "baseline", "adapt-1", "evaluati
 
 
 def write(path, text="of the user"):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-    return path
+    return saved.write(path, text)
 
 
 def content(folder):

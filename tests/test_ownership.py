@@ -9,16 +9,11 @@ from hypothesis import strategies as st
 from crots.errors import InputError
 from crots.files import is_partial
 from crots.ownership import Owned, atomic_folder, is_below, is_link, remove_files, walk
+from tests.saved import write
 
 pytestmark = pytest.mark.safety
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="making links needs rights there")
-
-
-def write(path, text="x"):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-    return path
 
 
 def owned(tmp_path, *names, maker="mine"):

@@ -14,18 +14,13 @@ from crots.errors import InputError
 from crots.ownership import walk
 from crots.records import read_json
 from crots.stagefiles import StageFiles
+from tests.saved import write
 
 pytestmark = pytest.mark.safety
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="making links needs rights there")
 OLD = {"labels/a.png": "old", "labels/b.png": "old", "index.json": "old"}
 NEW = {"labels/b.png": "new", "labels/c/d.png": "new", "index.json": "new"}
-
-
-def write(path, text="x"):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-    return path
 
 
 def content(folder):

@@ -12,6 +12,7 @@ from crots.images import read_image
 from crots.label_files import read_labels, read_stored
 from crots.stored_pixels import NoLabelIds
 from crots.taxonomy import ClassSet
+from tests.saved import png_file
 
 pytestmark = pytest.mark.safety
 
@@ -26,12 +27,9 @@ GREY, GREY_ALPHA, RGB, RGB_ALPHA = 0, 4, 2, 6
 def png(path, rows, depth, kind):
     """Writes rows of bytes as a PNG of a depth that Pillow does not write."""
 
-    def chunk(name, data):
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-
     header = struct.pack(">IIBBBBB", IDS.shape[1], len(rows), depth, kind, 0, 0, 0)
     data = zlib.compress(b"".join(b"\0" + row for row in rows))
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b""))
+    path.write_bytes(png_file(header, data))
     return path
 
 

@@ -18,6 +18,7 @@ from crots.data.labels import read_truth, resolve_encoding
 from crots.errors import InputError
 from crots.label_files import TRAIN_IDS, write_labels
 from crots.taxonomy import ClassSet, load_class_set
+from tests.saved import png_file
 
 PHOTO = Image.fromarray(np.random.default_rng(0).integers(0, 256, (6, 8, 3), np.uint8))
 # Of an image and its label; the second of a number's forms is padded with zeros.
@@ -115,15 +116,11 @@ def write(path, values, classes, form, kind):
 def few_bits(path, values):
     """Writes a grey PNG of as few bits as hold the values."""
 
-    def chunk(name, data):
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-
     bits = next(bits for bits in (1, 2, 4, 8) if values.max() < 2**bits)
     places = np.arange(bits - 1, -1, -1)
     rows = [b"\0" + np.packbits(((row[:, None] >> places) & 1).astype(np.uint8).ravel()).tobytes() for row in values]
     header = struct.pack(">IIBBBBB", 8, 6, bits, 0, 0, 0, 0)
-    data = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"".join(rows))) + chunk(b"IEND", b"")
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + data)
+    path.write_bytes(png_file(header, zlib.compress(b"".join(rows))))
 
 
 PLAIN = ClassSet.from_dict({"name": "plain", "names": ["a", "b", "c", "d"]})

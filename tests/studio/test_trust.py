@@ -13,6 +13,7 @@ from crots_studio.panels.setup.trust import ask_trust
 from crots_studio.runs.child import command_line
 from crots_studio.runs.run import RunRequest
 from tests import canary as birds
+from tests.studio.waiting import checks_done
 
 EVIL = f"{birds.MODULE}:factory"
 
@@ -42,11 +43,6 @@ def answers(monkeypatch):
     return asked, words
 
 
-def settle(qtbot, panel):
-    findings = panel.form.findings
-    qtbot.waitUntil(lambda: all(found.level != "checking" for found in findings.values()), timeout=60_000)
-
-
 def level(panel, name):
     return panel.fields.findings[name].finding.level
 
@@ -56,7 +52,7 @@ def click(panel, name):
 
 
 def test_opening_runs_nothing_and_says_what_would(qtbot, session, received, canary):
-    settle(qtbot, received)
+    checks_done(qtbot, received)
     assert canary.quiet() and "torch.jit" not in session.run.blocker
     texts = {name: received.fields.findings[name].finding.text for name in ("source", "student")}
     assert "program.pt', a TorchScript program" in texts["source"] and f"'{birds.MODULE}'" in texts["student"]
@@ -68,17 +64,17 @@ def test_each_is_asked_about_by_name_and_the_answer_is_kept_in_this_window_only(
     qtbot, session, received, canary, answers, settings_file
 ):
     asked, words = answers
-    settle(qtbot, received)
+    checks_done(qtbot, received)
     words += [False, True, True]
     click(received, "student")
-    settle(qtbot, received)
+    checks_done(qtbot, received)
     assert asked == [[EVIL]] and level(received, "student") == "bad" and not session.opened.trusted
     click(received, "student")
-    settle(qtbot, received)
+    checks_done(qtbot, received)
     assert level(received, "student") == "good"
     assert not session.opened.for_run().config.runtime.trust, "the program was not asked about yet"
     click(received, "source")
-    settle(qtbot, received)
+    checks_done(qtbot, received)
     assert level(received, "source") == "good"
     assert session.opened.for_run().config.runtime.trust and canary.quiet()
     # Nothing of it is written, to the project or to the settings.
@@ -94,10 +90,10 @@ def test_each_is_asked_about_by_name_and_the_answer_is_kept_in_this_window_only(
 @pytest.fixture
 def trusted(qtbot, session, received, answers):
     answers[1].extend([True] * 4)
-    settle(qtbot, received)
+    checks_done(qtbot, received)
     for name in ("source", "student"):
         click(received, name)
-        settle(qtbot, received)
+        checks_done(qtbot, received)
     return received
 
 
@@ -113,7 +109,7 @@ def test_a_run_in_a_thread_and_in_a_process_gets_it(qtbot, session, trusted):
 @pytest.mark.parametrize("change", [{"student.net": "other:factory"}, {"source.net": "other:factory"}])
 def test_another_name_is_asked_about_again(qtbot, session, trusted, change):
     session.opened.set_options(change)
-    settle(qtbot, trusted)
+    checks_done(qtbot, trusted)
     assert "bad" in (level(trusted, "source"), level(trusted, "student"))
     assert not session.opened.for_run().config.runtime.trust
 
@@ -123,7 +119,7 @@ def test_another_file_of_the_same_name_too(qtbot, session, trusted):
     path.write_bytes(path.read_bytes() + b" ")
     assert not session.opened.for_run().config.runtime.trust
     trusted.check_again()
-    settle(qtbot, trusted)
+    checks_done(qtbot, trusted)
     assert level(trusted, "source") == "bad"
 
 

@@ -24,6 +24,7 @@ from crots_studio.panels.setup.class_map import ClassMapEditor
 from crots_studio.panels.setup.finding_label import FindingLabel
 from crots_studio.panels.setup.panel import SetupPanel
 from crots_studio.runs.run import RunEnd
+from tests.studio.waiting import checks_done
 
 
 @pytest.fixture
@@ -44,13 +45,8 @@ def panel(show_panel, open_project, tmp_path):
 
 @pytest.fixture
 def settled(qtbot, session, panel):
-    """Waits until every check has said something."""
-
-    def wait():
-        findings = panel.form.findings
-        qtbot.waitUntil(lambda: all(found.level != "checking" for found in findings.values()), timeout=60_000)
-
-    return wait
+    """Waits until every check has a finding."""
+    return lambda: checks_done(qtbot, panel)
 
 
 def type_path(qtbot, field, path):

@@ -13,6 +13,7 @@ from crots_studio.panels import pseudo_labels
 from crots_studio.panels.pseudo_labels import PseudoLabelPanel
 from tests.studio.controls import unnamed
 from tests.studio.fake_project import KEYS, make_fake_project
+from tests.studio.waiting import labels_shown
 
 WORST, NEXT = KEYS[2], KEYS[5]
 
@@ -49,16 +50,10 @@ def by_suspicion(panel):
     panel.images.order.setCurrentIndex(panel.images.order.findData("suspicious"))
 
 
-def ready(qtbot, session, panel):
-    qtbot.waitUntil(lambda: panel.maps is not None and panel.images.labels.labelled, timeout=10_000)
-    qtbot.waitUntil(lambda: session.errands.idle, timeout=10_000)
-    qtbot.wait(20)
-
-
 def test_the_most_suspicious_come_first_and_are_outlined(qtbot, session, panel, project, open_project):
     write_suspicion(project)
     open_project(project.folder)
-    ready(qtbot, session, panel)
+    labels_shown(qtbot, session, panel)
     assert panel.area.contents["Labels"].outlines == ()
     by_suspicion(panel)
     assert listed(panel)[:2] == [WORST, NEXT] and len(listed(panel)) == len(KEYS)
@@ -75,7 +70,7 @@ def test_the_most_suspicious_come_first_and_are_outlined(qtbot, session, panel, 
 def test_a_key_goes_through_the_regions_of_all_images_worst_first(qtbot, session, panel, project, open_project):
     write_suspicion(project)
     open_project(project.folder)
-    ready(qtbot, session, panel)
+    labels_shown(qtbot, session, panel)
     assert panel.regions.isVisible() and panel.regions.counter.text() == "3 regions"
     assert "the student predicts road" in panel.regions.list.itemText(0) and WORST in panel.regions.list.itemText(0)
     # A filter that hides the image gives way.
@@ -109,7 +104,7 @@ def test_a_region_of_an_image_that_is_gone_is_reported(qtbot, session, panel, pr
     text = (project.folder / suspicion.INDEX).read_text().replace(NEXT, "gone/frame")
     (project.folder / suspicion.INDEX).write_text(text)
     open_project(project.folder)
-    ready(qtbot, session, panel)
+    labels_shown(qtbot, session, panel)
     with qtbot.waitSignal(session.notice) as said:
         panel.regions.list.setCurrentIndex(1)
     assert "gone/frame" in said.args[0]
@@ -117,7 +112,7 @@ def test_a_region_of_an_image_that_is_gone_is_reported(qtbot, session, panel, pr
 
 def test_without_a_search_there_is_nothing_to_go_through(qtbot, session, panel, project, open_project):
     open_project(project.folder)
-    ready(qtbot, session, panel)
+    labels_shown(qtbot, session, panel)
     assert not panel.regions.isVisible()
 
 
@@ -129,7 +124,7 @@ def test_the_button_looks_in_a_process_and_lists_what_was_found(
     qtbot, session, panel, project, open_project, monkeypatch
 ):
     open_project(project.folder)
-    ready(qtbot, session, panel)
+    labels_shown(qtbot, session, panel)
     asked = []
 
     def find(folder):
@@ -145,7 +140,7 @@ def test_the_button_looks_in_a_process_and_lists_what_was_found(
 
 def test_what_the_command_says_is_a_problem_in_words(qtbot, session, panel, project, open_project, monkeypatch):
     open_project(project.folder)
-    ready(qtbot, session, panel)
+    labels_shown(qtbot, session, panel)
 
     def refuse(folder):
         raise InputError("the source gave no confidence")
@@ -173,7 +168,7 @@ def test_every_control_has_a_name(panel):
 def test_the_focus_stays_beside_the_button_while_it_works(qtbot, session, panel, project, open_project, monkeypatch):
     """Qt moves it on from what is disabled: not into a field of another panel, which the next key would change."""
     open_project(project.folder)
-    ready(qtbot, session, panel)
+    labels_shown(qtbot, session, panel)
     monkeypatch.setattr("crots_studio.panels.pseudo_labels.find_suspects", lambda _: time.sleep(0.3))
     with qtbot.waitActive(panel):
         panel.activateWindow()
