@@ -6,7 +6,7 @@ A header is read without a decoder, so that a file is never shown by only the pa
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -101,7 +101,7 @@ def tiff_header(path: Path) -> TiffHeader | None:
                 pages = _count_alike(file, head, tags)
             if pages == 1:
                 return first
-            return TiffHeader(**{**vars(first), "bands": pages, "in_pages": True})
+            return replace(first, bands=pages, in_pages=True)
     except Exception:  # Pillow's parser raises nearly every type on broken files
         return None
 

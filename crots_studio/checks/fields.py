@@ -50,7 +50,7 @@ def check(name: str, config: ProjectConfig, root: Path, trusted: Collection[Code
         _check_place(name, setup)
         return CHECKS[name](setup)
     except CrotsError as error:
-        if owner := _said_beside(name, setup, str(error)):
+        if owner := _shown_by(name, setup, str(error)):
             return Finding("empty", f"Checked once this is fixed: {TITLES[owner]}.")
         # Labels that can be read in two ways are a question.
         choices = error.choices if isinstance(error, AmbiguousLabels) else {}
@@ -83,7 +83,7 @@ def _check_place(name: str, setup: Setup) -> None:
     Project(setup.root, dataclasses.replace(config, **alone)).check_inputs()
 
 
-def _said_beside(name: str, setup: Setup, message: str) -> str:
+def _shown_by(name: str, setup: Setup, message: str) -> str:
     """The field further up that already shows this error; empty where there is none."""
     for owner, look in (
         ("data.target", lambda: setup.target),
