@@ -363,8 +363,12 @@ class _Judge:
         return self.reported(mask, rest)
 
     def by_palette(self, palette: _Reading, rivals: Sequence[_Reading]) -> tuple[Encoding, list[Remark]]:
+        # Grey levels of files without a palette are weak evidence against the ids that a class set states.
+        grey = all(colour == (value, value, value) for value, colour in self.pixels)
         for rival in rivals:
             if not palette.differs(rival):
+                if grey and rivals[0].encoding == "raw" and rivals[0].differs(rival):
+                    raise self.ambiguous(self.meanings(rivals[0], rival))
                 return self.reported(rival, "and their colours say the same")
             if shared := self.without_colour(palette, rival):
                 return self.reported(rival, f"and their colours say the same, except that {ranges(shared)} has none")

@@ -435,3 +435,15 @@ def test_train_ids_among_files_of_own_ids_are_refused(tmp_path):
         read(tmp_path, [[0, 1, 2], [7, 11, 3]], SPARSE)
     # An image of nothing that the set names is no contradiction, unless it looks like train ids.
     assert read(tmp_path, [[5, 5, 6], [7, 11, 0]], SPARSE)[2] == [[255, 255, 255], [0, 1, 255]]
+
+
+def test_black_of_a_grey_file_does_not_outdo_the_ids_of_the_class_set(tmp_path):
+    """0 is a by its colour and as a train id, but b by the ids that the set states."""
+    classes = ClassSet.from_dict(
+        {"name": "both", "names": list("abc"), "raw_ids": {"2": 0, "0": 1, "5": 2},
+         "palette": [[0, 0, 0], [88, 44, 122], [90, 174, 217]]}
+    )  # fmt: skip
+    with pytest.raises(AmbiguousLabels) as caught:
+        read(tmp_path, [[0] * 4], classes)
+    assert set(caught.value.choices) == {"raw", "train"}
+    assert read(tmp_path, [[0, 5, 5]], classes)[0] == "raw"
