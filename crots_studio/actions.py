@@ -255,11 +255,13 @@ class ProjectActions(QObject):
         start_run(self._session, self._window)
 
     def run_chosen(self) -> None:
-        """Runs the stage that is chosen in the rail."""
+        """Runs the stage that is chosen in the rail, or says why it cannot be run alone."""
         page = self._pages.workspace
         row = page.rail.current if page is not None else None
         if row is not None and row.is_stage and row.startable:
             start_run(self._session, self._window, RunRequest(only=row.key))
+        elif page is not None and row is not None:
+            self._session.notice.emit(page.rail.why_not)
 
     def cancel_run(self) -> None:
         """Asks whether to stop the run and to discard its unfinished stage."""

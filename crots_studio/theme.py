@@ -24,7 +24,7 @@ RADIUS = 6
 PADDING = 12
 STEP = 4
 # Text in tables and their headers to the edges of its column, of which Qt adds a part in the cells.
-CELL = 8
+CELL = 6
 _CELL_ADDED = 3
 # Height that an icon needs, however small the text is.
 _LOWEST = 28
@@ -302,6 +302,7 @@ def _style_sheet(font: QFont) -> str:
     QPushButton[role="primary"]:disabled {{
         background: {mixed(theme.muted, 0.18, window)}; border-color: transparent; color: {faded};
     }}
+    QPushButton[role="fold"] {{ padding: 0; text-align: left; }}
     QPushButton[role="card"] {{ padding: 0; text-align: left; border-radius: 8px; }}
     QToolButton {{ min-width: {inner}px; padding: 0 3px; }}
     QToolButton[popupMode="1"] {{ padding-right: 18px; }}
@@ -346,6 +347,7 @@ def _style_sheet(font: QFont) -> str:
     QPlainTextEdit, QTextBrowser, QListView, QTableView {{
         border: 1px solid {edge}; border-radius: {RADIUS}px; background: {base}; outline: 0;
     }}
+    QPlainTextEdit, QTextBrowser {{ padding: 4px; }}
     QListView[role="bare"], QPlainTextEdit[role="bare"] {{ border: 0; background: transparent; border-radius: 0; }}
     QListWidget[role="roomy"]::item {{ padding: 6px; }}
     QHeaderView {{ background: transparent; }}
@@ -427,8 +429,9 @@ def _style_sheet(font: QFont) -> str:
     QScrollBar::add-page, QScrollBar::sub-page {{ background: transparent; }}
 
     QSplitter::handle {{ background: transparent; }}
-    QSplitter::handle:horizontal {{ width: 4px; border-left: 1px solid {edge}; }}
-    QSplitter::handle:vertical {{ height: 4px; border-top: 1px solid {edge}; }}
+    QSplitter::handle:horizontal {{ width: 3px; margin-left: 4px; border-left: 1px solid {edge}; }}
+    QSplitter::handle:vertical {{ height: 3px; margin-top: 4px; border-top: 1px solid {edge}; }}
+    QSplitter[role="frame"]::handle {{ margin: 0; }}
     QSplitter::handle:hover {{ background: {theme.accent}; }}
 
     QMenuBar {{ background: {base}; padding: 2px 4px; }}

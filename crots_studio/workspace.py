@@ -190,6 +190,9 @@ class Workspace(QWidget):
         self.columns = QSplitter(Qt.Orientation.Horizontal)
         for widget in (self.rail, self.rows, self.settings_panel):
             self.columns.addWidget(widget)
+        for splitter in (self.rows, self.columns):
+            # What they part has room of its own.
+            splitter.setProperty("role", "frame")
         self.columns.setSizes([_RAIL_WIDTH, 752, _SETTINGS_WIDTH])
         self.columns.setStretchFactor(1, 1)
         self.columns.setChildrenCollapsible(False)
@@ -356,6 +359,6 @@ def _held(widget: QWidget) -> QWidget:
     """A corner of tabs gives its widget no air."""
     holder = QWidget()
     row = QHBoxLayout(holder)
-    row.setContentsMargins(4, 0, 8, 6)
+    row.setContentsMargins(4, 0, 8, 4)
     row.addWidget(widget)
     return holder

@@ -54,6 +54,8 @@ class HelpPanel(QWidget):
         self.list = QListWidget()
         self.list.setAccessibleName("Stages")
         self.list.setProperty("role", "roomy")
+        # Rows that were placed before they have the sheet's height would lie one over the other.
+        self.list.ensurePolished()
         self.list.addItems([topic.title for topic in self._topics])
         self.list.setMaximumWidth(170)
         self.heading, self.text, self.picture = Label(), Label(), ScaledPicture()

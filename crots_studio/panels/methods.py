@@ -90,7 +90,7 @@ class MethodsPanel(QWidget):
         self.stack.addWidget(EmptyState(_EMPTY))
         self.stack.addWidget(page)
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(6, 6, 6, 6)
+        layout.setContentsMargins(8, 8, 8, 8)
         layout.addLayout(bar)
         layout.addWidget(self.stack, 1)
 

@@ -142,16 +142,16 @@ class PreviewPanel(QWidget):
         self.stack.addWidget(self.hint)
         self.stack.addWidget(page)
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(6, 6, 6, 6)
+        layout.setContentsMargins(8, 8, 8, 8)
         layout.addLayout(self._controls())
         layout.addWidget(self.stack, 1)
 
     def _controls(self) -> QGridLayout:
         grid = QGridLayout()
-        grid.setHorizontalSpacing(14)
+        grid.setHorizontalSpacing(12)
         augmentation, overlay = QHBoxLayout(), QHBoxLayout()
         for row in (augmentation, overlay):
-            row.setSpacing(6)
+            row.setSpacing(8)
         for text, widget, row in (
             ("Au&gmentation", self.augmentation, augmentation),
             ("&Overlay", self.opacity, overlay),
@@ -161,7 +161,7 @@ class PreviewPanel(QWidget):
             row.addWidget(label)
             row.addWidget(widget, 1)
         buttons = QHBoxLayout()
-        buttons.setSpacing(6)
+        buttons.setSpacing(8)
         buttons.addWidget(self.another)
         buttons.addWidget(self.keep)
         grid.addWidget(self.beta, 0, 0)

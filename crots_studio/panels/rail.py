@@ -295,10 +295,10 @@ class RailPanel(QWidget):
         words = f"Run only {row.title}" if row is not None and row.is_stage else "Run this stage"
         room = self.width() - _AROUND_BUTTON
         self.run_one.setText(words if self.fontMetrics().horizontalAdvance(words) <= room else "Run this stage")
-        self.run_one.setToolTip(plain_tooltip(self._why_not or "Runs only this stage, even if it is done"))
+        self.run_one.setToolTip(plain_tooltip(self.why_not or "Runs only this stage, even if it is done"))
 
     @property
-    def _why_not(self) -> str:
+    def why_not(self) -> str:
         """Why the chosen row cannot be run alone now; empty where it can."""
         row, run = self.current, self._session.run
         if run.blocker or row is None or row.startable:

@@ -34,7 +34,7 @@ class BigButton(QPushButton):
         texts = QVBoxLayout()
         texts.setSpacing(2)
         self._row = QHBoxLayout(self)
-        self._row.setContentsMargins(16, 10, 16, 10)
+        self._row.setContentsMargins(16, 8, 16, 8)
         self._row.setSpacing(16)
         self._row.addWidget(picture)
         self._row.addLayout(texts, 1)

@@ -74,7 +74,7 @@ class CompareArea(QWidget):
 
     def _build(self) -> None:
         bar = QHBoxLayout()
-        bar.setSpacing(6)
+        bar.setSpacing(4)
         bar.addWidget(self.mode)
         bar.addWidget(self.left, 1)
         self._versus = Label("and")
@@ -96,7 +96,7 @@ class CompareArea(QWidget):
         bar.addWidget(snug(self.fit_button))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(6)
+        layout.setSpacing(8)
         layout.addLayout(bar)
         layout.addWidget(self._stack, 1)
 

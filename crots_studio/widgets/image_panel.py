@@ -78,7 +78,7 @@ class ImagePanel(QWidget):
         # Two thumbnails side by side, on a screen of 1280 pixels too.
         split.setSizes([216, 500])
         outer = QVBoxLayout(self)
-        outer.setContentsMargins(6, 6, 6, 6)
+        outer.setContentsMargins(8, 8, 8, 8)
         outer.addWidget(split)
 
     # A panel's own part.

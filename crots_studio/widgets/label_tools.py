@@ -108,7 +108,7 @@ class LabelTools(QWidget):
         holder.setAccessibleName("Tools")
         column = QVBoxLayout(holder)
         column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(2)
+        column.setSpacing(4)
         for button in self.tools.values():
             column.addWidget(button)
         column.addSpacing(8)

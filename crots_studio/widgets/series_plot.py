@@ -94,7 +94,7 @@ class SeriesPlot(QWidget):
         self.setProperty("role", "plot")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(6, 6, 6, 4)
+        layout.setContentsMargins(8, 8, 8, 4)
         layout.setSpacing(1)
         layout.addLayout(head)
         layout.addWidget(self.canvas, 1)

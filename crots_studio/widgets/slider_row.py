@@ -50,7 +50,7 @@ class SliderRow(QWidget):
             widget.setToolTip(plain_tooltip(tip))
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(6)
+        layout.setSpacing(4)
         layout.addWidget(self.label)
         layout.addWidget(self.slider, 1)
         layout.addWidget(self.number)

@@ -1,5 +1,6 @@
 """Help, shortcuts, about, and the notice at a run's end."""
 
+import itertools
 import re
 import struct
 from pathlib import Path
@@ -187,6 +188,16 @@ def test_failures_and_stops_are_reported_too(qtbot, session):
     assert "can be resumed" not in notifier.text.text() and "Round 1 was discarded" in notifier.text.text()
     session.run.ended.emit(RunEnd("failed", "", "no process"))
     assert notifier.text.text() == "The run failed. No process"
+
+
+def test_the_topics_of_the_help_lie_one_below_the_other(qtbot, session):
+    dialog = HelpDialog(session)
+    qtbot.addWidget(dialog)
+    dialog.show()
+    topics = dialog.panel.list
+    rows = [topics.visualItemRect(topics.item(row)) for row in range(topics.count())]
+    assert all(above.bottom() < below.top() for above, below in itertools.pairwise(rows))
+    assert min(row.height() for row in rows) >= topics.fontMetrics().height() + 8
 
 
 def test_a_run_that_the_guard_stopped_is_reported_in_amber_with_the_reason(

@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QPushButton,
     QSpinBox,
+    QSplitter,
     QStyleOptionViewItem,
     QTabBar,
     QTableWidget,
@@ -214,6 +215,40 @@ def test_cells_are_in_line_with_the_header_above_them(qtbot, session):
     table.resize(200, 100)
     table.show()
     assert ink(table.viewport()) == ink(header.viewport()) > theme.STEP
+
+
+_ROOM = re.compile(r"\bset(?:ContentsMargins|Spacing|HorizontalSpacing|VerticalSpacing)\(([\d, ]+)\)")
+# Lines that belong together, and what stands on the edge of something drawn.
+_HALF_STEPS = {1, 2}
+
+
+def test_room_between_things_is_a_multiple_of_the_grid():
+    """Pages began six pixels from the edge and their tiles eight."""
+    for path in sorted(Path(crots_studio.__file__).parent.rglob("*.py")):
+        for found in _ROOM.finditer(path.read_text(encoding="utf-8")):
+            lengths = {int(length) for length in found[1].split(",") if length.strip()}
+            assert all(length % theme.STEP == 0 or length in _HALF_STEPS for length in lengths), (path.name, found[0])
+
+
+def test_nothing_touches_the_line_between_two_panes(qtbot, session):
+    """Lists and plots ended at the very pixel beside it."""
+    theme.apply(False)
+    for way in (Qt.Orientation.Horizontal, Qt.Orientation.Vertical):
+        split = QSplitter(way)
+        qtbot.addWidget(split)
+        for _ in range(2):
+            split.addWidget(QWidget())
+        split.resize(200, 200)
+        split.show()
+        assert split.handleWidth() == 2 * theme.STEP
+        picture = split.handle(1).grab().toImage()
+        middle = picture.height() // 2, picture.width() // 2
+        shades = [
+            (picture.pixelColor(place, middle[0]) if way is Qt.Orientation.Horizontal else
+             picture.pixelColor(middle[1], place)).name() for place in range(2 * theme.STEP)
+        ]  # fmt: skip
+        line = shades.index(LIGHT.grid)
+        assert theme.STEP - 1 <= line <= theme.STEP and len(set(shades) - {LIGHT.grid}) == 1
 
 
 def test_a_list_that_is_narrower_than_a_name_ends_in_an_ellipsis(qtbot, session, window, open_project, tmp_path):

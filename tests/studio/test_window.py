@@ -156,6 +156,16 @@ def test_a_stage_alone_from_the_rail(qtbot, session, ready, scripted):
     assert scripted.requests[0].only == "pseudo-label"
 
 
+def test_what_cannot_run_alone_says_why_when_asked_by_its_keys(session, ready, scripted):
+    """Ctrl+Shift+R did nothing at all while an input was chosen."""
+    said = []
+    session.notice.connect(said.append)
+    number = next(place for place, row in enumerate(ready.rail.rows) if row.key == "target")
+    ready.rail.list.setCurrentRow(number)
+    ready.menus.actions["Run only the selected stage"].trigger()
+    assert said == ["Target images is an input: choose a stage below it to run it alone"] and not session.run.busy
+
+
 def test_run_is_refused_with_its_reason(qtbot, session, window, open_project, folder):
     open_project(folder)
     # The fields are checked in any order; the first of those that lack something is named in the end.

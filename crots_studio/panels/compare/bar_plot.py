@@ -116,7 +116,7 @@ class BarPlot(QWidget):
         layout = QVBoxLayout(self)
         self.setProperty("role", "plot")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        layout.setContentsMargins(6, 6, 6, 4)
+        layout.setContentsMargins(8, 8, 8, 4)
         layout.setSpacing(2)
         layout.addWidget(self.legend)
         layout.addWidget(self.canvas, 1)

@@ -157,7 +157,7 @@ class ComparePanel(QWidget):
         self.stack.addWidget(EmptyState(_EMPTY))
         self.stack.addWidget(self.split)
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(6, 6, 6, 6)
+        layout.setContentsMargins(8, 8, 8, 8)
         layout.addLayout(bar)
         layout.addWidget(self.stack, 1)
 

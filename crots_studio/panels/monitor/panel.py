@@ -249,7 +249,7 @@ class TrainingCurves(QWidget):
         self.stack.addWidget(self.empty)
         self.stack.addWidget(self.area)
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(6, 6, 6, 6)
+        layout.setContentsMargins(8, 8, 8, 8)
         layout.addLayout(bar)
         layout.addWidget(self.stack, 1)
         self.stage.currentIndexChanged.connect(self._choose_stage)

@@ -30,7 +30,7 @@ class ScorePanel(QWidget):
         self.stack.addWidget(self.split)
         self.bar = QHBoxLayout()
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(6, 6, 6, 6)
+        layout.setContentsMargins(8, 8, 8, 8)
         layout.addLayout(self.bar)
         layout.addWidget(self.stack, 1)
         self.redraw = Redraw(self, self._draw)

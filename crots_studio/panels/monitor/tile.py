@@ -22,7 +22,7 @@ class Tile(QFrame):
         self.caption.setProperty("role", "muted")
         self.figure.setProperty("role", "figure")
         column = QVBoxLayout(self)
-        column.setContentsMargins(12, 6, 12, 6)
+        column.setContentsMargins(12, 8, 12, 8)
         column.setSpacing(0)
         for label in (self.caption, self.figure, self.note):
             column.addWidget(label)

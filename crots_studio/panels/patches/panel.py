@@ -94,7 +94,7 @@ class PatchPanel(QWidget):
         split.setStretchFactor(1, 1)
         split.setSizes([320, 440])
         outer = QHBoxLayout(self)
-        outer.setContentsMargins(6, 6, 6, 6)
+        outer.setContentsMargins(8, 8, 8, 8)
         outer.addWidget(split)
 
     def _connect(self) -> None:

@@ -81,8 +81,6 @@ class RareSet(QWidget):
 
     def _build(self) -> None:
         row = QHBoxLayout()
-        # The last word ends before the splitter.
-        row.setContentsMargins(0, 0, 8, 0)
         row.setSpacing(8)
         row.addWidget(self.cut_button, 1)
         row.addWidget(self.at_once)

@@ -64,7 +64,7 @@ class OptionRow(QWidget):
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 2, 0, 2)
         grid.setHorizontalSpacing(4)
-        grid.setVerticalSpacing(1)
+        grid.setVerticalSpacing(0)
         wide = field.kind in ("path", "choices")
         grid.addWidget(self.label, 0, 0)
         if wide:
@@ -99,7 +99,7 @@ class OptionRow(QWidget):
         holder = QWidget()
         row = QHBoxLayout(holder)
         row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(6)
+        row.setSpacing(8)
         assert self.slider is not None
         row.addWidget(self.slider, 1)
         row.addWidget(self.editor)

@@ -281,7 +281,7 @@ class SettingsPanel(QWidget):
             if several:
                 heading = Label(group)
                 heading.setProperty("role", "strong")
-                heading.setContentsMargins(0, 10, 0, 2)
+                heading.setContentsMargins(0, 12, 0, 4)
                 self.headings[section, group] = heading
                 parts.append(heading)
             for field in of_group:
@@ -301,6 +301,7 @@ class SettingsPanel(QWidget):
     def _fold(self, section: str, group: str) -> QPushButton:
         button = QPushButton()
         button.setFlat(True)
+        button.setProperty("role", "fold")
         button.setAccessibleDescription(f"Options of {group} that are seldom changed")
         button.clicked.connect(lambda: self.unfold(section, group, (section, group) not in self._unfolded))
         self.folds[section, group] = button

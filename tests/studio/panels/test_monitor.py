@@ -435,7 +435,8 @@ def test_a_vanishing_class_is_not_overlooked(qtbot, session, panel):
     height = panel.alarm.height()
     assert panel.alarm.text.text() == "Round 1: class sign is vanishing" and panel.alarm.caption.text() == "Alarms (2)"
     arrive(session, [StageStarted(stage="adapt-2", total=9)])
-    assert panel.alarm.text.text() == "None in this stage" and not panel.alarm.warnings
+    assert panel.alarm.accessibleDescription() == "None in this stage" and not panel.alarm.warnings
+    assert panel.alarm.figure.isVisible() and not panel.alarm.text.isVisible()
     assert panel.alarm.isVisible() and panel.alarm.height() == height, "nothing moves"
 
 
