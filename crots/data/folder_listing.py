@@ -92,8 +92,8 @@ def list_folder(folder: Path, suffixes: Collection[str]) -> Listing:
     wanted, names, left_out = frozenset(suffixes), list[str](), Counter[str]()
 
     def dead(entry: os.DirEntry[str]) -> None:
-        if entry.is_symlink() and _suffix(entry.name) in wanted:
-            left_out["dead links"] += 1
+        if _suffix(entry.name) in wanted:
+            left_out["dead links" if entry.is_symlink() else "pipes or devices"] += 1
 
     try:
         for name, entry in files_below(folder, lambda entry: not entry.name.startswith("."), dead):

@@ -300,8 +300,9 @@ def _inspect_samples(
         tick()
     if turned:
         findings.warnings.append(
-            f"{len(turned)} labelled images ({some(sorted(turned))}) are turned by half or mirrored by their EXIF "
-            "orientation, which is followed here; look at one: labels have to be of the upright image"
+            f"{len(turned)} labelled images ({some(sorted(turned))}) are turned or mirrored by their EXIF "
+            "orientation, which their size does not show; it is followed here; look at one: labels have to be of the "
+            "upright image"
         )
 
 

@@ -186,7 +186,9 @@ def test_labels_whose_size_cannot_show_that_they_are_turned_are_warned_about(tmp
     upright = (32, height) if orientation > 4 else (height, 32)
     write_labels(tmp_path / "labels" / "p.png", np.eye(*upright, dtype=np.uint8))
     found = inspect(tmp_path / "images", labels=tmp_path / "labels")
-    warnings = [line for line in found.summary if line.startswith("warning: 1 labelled images (p) are turned by half")]
+    warnings = [
+        line for line in found.summary if line.startswith("warning: 1 labelled images (p) are turned or mirrored")
+    ]
     assert not found.problems and len(warnings) == said
 
 

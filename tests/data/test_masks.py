@@ -1,5 +1,6 @@
 """Masks among the images of a folder are no targets, and what is left out is counted with its reason."""
 
+import os
 import re
 
 import numpy as np
@@ -212,6 +213,13 @@ def test_what_is_left_out_is_counted(tmp_path):
     (tmp_path / "ok.jpg").unlink()
     with pytest.raises(InputError, match=re.escape("found no images (left out: 2 .dng")):
         open_dataset(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes on this system")
+def test_pipes_are_left_out_and_counted(tmp_path):
+    photo(tmp_path / "ok.jpg")
+    os.mkfifo(tmp_path / "pipe.jpg")
+    assert open_dataset(tmp_path).notes[0].text == "left out: 1 pipes or devices"
 
 
 @pytest.mark.skipif(".heic" not in UNREAD, reason="pillow-heif is installed")
