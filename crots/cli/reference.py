@@ -16,7 +16,9 @@ from crots.data.layouts import LAYOUTS
 from crots.data.readings import WORDS
 from crots.data.releases import RELEASES
 from crots.files import write_text
+from crots.folders import MODEL_CLASSES, MODEL_TYPES, QUERY_TYPES
 from crots.image_formats import FORMATS, LABEL_SUFFIXES
+from crots.nets.names import COMPACT, DEEPLABV2, FACTORY_PATTERN, HF_PATTERN, SMP_PATTERN, TORCHVISION
 from crots.taxonomy import load_class_set, shipped_class_sets
 
 _COMMANDS = """# Commands
@@ -87,6 +89,67 @@ sides, from 0 to 1, are refused. Pixels outside of them belong to the class *bac
 they are ignored; lines and points cover no pixels. The PNG masks of Label Studio are refused, since their names say
 which task they are of and not which image. The masks of Roboflow are read by the names in the `_classes.csv` beside
 them, which can also be given as the class set.
+"""
+_MODELS = """# Models
+
+<!-- This page is generated: `python -m crots.cli.reference` writes it. -->
+
+What can be given as a model, and how it is recognised. `crots inspect FILE` reports what a file holds. Nothing in a
+model runs code unless you give `--trust`, and nothing is downloaded but ImageNet weights that you request by name;
+[SECURITY.md](../../SECURITY.md) has the details.
+
+## Files
+
+The content of a file decides, not its suffix, except for ONNX.
+"""
+
+# What a model file or folder is, and how it is recognised and read.
+_FILES = (
+    (
+        "what `crots export` wrote, and training checkpoints of CROTS",
+        "the file holds a description (network, classes, normalisation, working size), so no other option is needed",
+    ),
+    (
+        "plain weights (`.pth`, `.pt`, `.ckpt`, `.safetensors`)",
+        "a state dict, or a training checkpoint with one in it; give `--net` (a network below) and "
+        "`--classes`. Prefixes such as `module.`, `model.` and `_orig_mod.` are left out; half precision is "
+        "read as single. Of several entries the moving average of the weights (EMA) is taken, which is "
+        "reported; `--source-prefix` chooses another entry or prefix. Lightning's own checkpoints are read; those "
+        "with pickled objects of other packages are refused",
+    ),
+    (
+        "weights in parts (`model-00001-of-00002.safetensors`)",
+        "any part; the others are read from beside it, and missing ones are named",
+    ),
+    (
+        "a folder with `config.json` and safetensors",
+        "a model of transformers (extra `transformers`) or segmentation-models-pytorch (extra `zoo`), see below",
+    ),
+    (
+        "ONNX (`.onnx`)",
+        "a black box; a file of `crots export` describes itself, for others give channel order, "
+        "mean, scale and what its output is (`--source-output`). Sizes that the file fixes, channels last, "
+        "8-bit and half-precision inputs, and label outputs (argmax) are found out; of several outputs the "
+        "one with the most plausible name and shape is taken, or asked for (`--source-output-name`). Its "
+        "answers are checked: shape, sums of probabilities, finite values, labels within the class set",
+    ),
+    (
+        "TorchScript and `torch.export` programs",
+        "black boxes; they hold code, so only with `--trust`",
+    ),
+    (
+        "a folder of predictions",
+        "[black-box source](../guide/black-box.md) without a model",
+    ),
+    (
+        "anything else (Keras, TFLite, GGUF, `.pt` of Ultralytics ...)",
+        "refused, with what to export instead",
+    ),
+)
+_FOLDERS = """Classes come from `id2label` (or `num_labels`), which has to name as many as the weights have, and the
+normalisation from `preprocessor_config.json`. The adapted model can be written back in this form
+([Exporting](../guide/exporting.md)). Folders that require code of their own (`auto_map`) and weights as pickles
+(`pytorch_model.bin`) are refused, with what to do.
 """
 
 
@@ -172,7 +235,34 @@ def data_page() -> str:
     return "\n".join(rows) + "\n"
 
 
-PAGES = {"commands.md": commands_page, "options.md": options_page, "data.md": data_page}
+def models_page() -> str:
+    """Returns the page of what models are read: files, folders, networks."""
+    rows = [_MODELS, "| what it is | how it is recognised and read |", "|---|---|"]
+    rows += [f"| {what} | {how} |" for what, how in _FILES]
+    rows += ["", "## Folders", "", "| library | `config.json` says | read as |", "|---|---|---|"]
+    folders = (
+        ("transformers", "model_type", MODEL_TYPES, "source or student"),
+        ("transformers", "model_type", QUERY_TYPES, "source only: a query model"),
+        ("segmentation-models-pytorch", "_model_class", MODEL_CLASSES, "source or student; it has no class names"),
+    )
+    for library, key, kinds, use in folders:
+        rows.append(f"| {library} | `{key}`: {' '.join(f'`{kind}`' for kind in kinds)} | {use} |")
+    rows += ["", _FOLDERS, "## Networks", "", "| name | network |", "|---|---|"]
+    several = " ".join(f"`{name}`" for name in (*DEEPLABV2, *TORCHVISION, COMPACT))
+    rows.append(f"| {several} | as named; `aspp4` has four active branches, `compact` 0.5 million parameters |")
+    about = {
+        SMP_PATTERN: "segmentation-models-pytorch (extra `zoo`): "
+        + " ".join(f"`{name.lower()}`" for name in MODEL_CLASSES),
+        HF_PATTERN: "the network of a model folder, as above",
+        FACTORY_PATTERN: "a Python function of yours that makes a network; only with `--trust`",
+    }
+    rows += [f"| `{name}` | {words} |" for name, words in about.items()]
+    return "\n".join(rows) + "\n"
+
+
+PAGES = {
+    "commands.md": commands_page, "options.md": options_page, "data.md": data_page, "models.md": models_page,
+}  # fmt: skip
 
 
 if __name__ == "__main__":
