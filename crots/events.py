@@ -116,7 +116,7 @@ class Note(Event):
     known: bool = False
 
     @property
-    def words(self) -> str:
+    def line(self) -> str:
         """The text, after the name of the file."""
         return f"{self.about}: {self.text}" if self.about else self.text
 

@@ -114,7 +114,7 @@ def _upright(rgb: Image.Image, orientation: int) -> NDArray[np.uint8]:
 
 def is_plain(path: Path) -> bool:
     """Whether an image needs no choice of bands or white value."""
-    return not rendering.of(path).words and banded_header(path) is None
+    return not rendering.of(path).key and banded_header(path) is None
 
 
 @dataclass(frozen=True)

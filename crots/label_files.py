@@ -60,7 +60,7 @@ def read_stored(path: Path) -> StoredLabels:
         raise InputError(f"{path}: found labels in {found}, expected PNG, TIFF or BMP; convert the original labels")
     if (banded := banded_header(path)) is not None:
         if banded.bands > 1:
-            raise NoLabelIds(f"{path}: {banded.words}, expected label ids in one; save these alone")
+            raise NoLabelIds(f"{path}: {banded.description}, expected label ids in one; save these alone")
         check_upright(path, banded.orientation)
         return StoredLabels(_whole(read_tiff(path, banded)[..., 0], path))
     with opened(path) as image:

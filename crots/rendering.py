@@ -32,7 +32,7 @@ class Rendering:
     white: float = 0.0
 
     @property
-    def words(self) -> tuple[str, ...]:
+    def key(self) -> tuple[str, ...]:
         """The key of the choice; empty if images are read as they are."""
         return () if self == _PLAIN else (",".join(map(str, self.bands)), f"{self.white!r}")
 
@@ -88,8 +88,8 @@ def read_bands(path: Path, header: TiffHeader) -> NDArray[Any]:
             wanted, each = "which can be the bands of one image, or an image each", "pages"
         first = ", or 1 for the first alone" if header.in_pages else ""
         raise InputError(
-            f"{path}: {header.words}, {wanted}; say which to take (`data.bands` 3,2,1: the {each} that are red, green "
-            f"and blue, counted from 1{first})",
+            f"{path}: {header.description}, {wanted}; say which to take (`data.bands` 3,2,1: the {each} that are red, "
+            f"green and blue, counted from 1{first})",
             field="data.bands",
         )
     check_pixels(path, *header.size)

@@ -168,7 +168,7 @@ def _estimated(project: Project, keys: tuple[str, ...], context: Context) -> tup
         if not out_of_memory(error):
             raise
         return (f"a trial of this run ran out of memory ({str(error).splitlines()[0]}); use a smaller batch",)
-    return (*plan.notes, *filter(None, [plan.estimate.words]))
+    return (*plan.notes, *filter(None, [plan.estimate.summary]))
 
 
 def estimate_project(project: Project, *, control: Control | None = None) -> Iterator[Event]:

@@ -77,7 +77,7 @@ class TiffHeader:
         return self.bits > 32 or (self.kind == _REAL and self.bits < 32) or (self.kind == _SIGNED and self.bits == 8)
 
     @property
-    def words(self) -> str:
+    def description(self) -> str:
         """What it holds."""
         if self.in_pages:
             return f"holds {self.bands} grey pages of one size"
@@ -218,7 +218,7 @@ class _Library:
             tifffile = importlib.import_module("tifffile")
         except ImportError:
             raise InputError(
-                f"{self.path}: {self.header.words}, which takes another library to read; pip install "
+                f"{self.path}: {self.header.description}, which takes another library to read; pip install "
                 "'crots-studio[tiff]', or save it again as grey or RGB of 8 or 16 bits, with interleaved bands"
             ) from None
         try:

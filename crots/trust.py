@@ -29,13 +29,13 @@ class Code:
     Attributes:
         option: the option that names it, ``source.file``.
         name: ``package.module:factory``, or the path of a program.
-        words: description for the user.
+        description: of it, for the user.
         stamp: of a file's content, so that another file of the same name is not the same code.
     """
 
     option: str
     name: str
-    words: str
+    description: str
     stamp: tuple[int, int] = (0, 0)
 
 
@@ -101,7 +101,7 @@ def _quoted(text: str) -> str:
 
 def listed(code: Collection[Code]) -> str:
     """Lists the code for a message, each piece once."""
-    return "; ".join(dict.fromkeys(piece.words for piece in code))
+    return "; ".join(dict.fromkeys(piece.description for piece in code))
 
 
 def with_trust(config: ProjectConfig, root: Path, trusted: Collection[Code]) -> ProjectConfig:

@@ -172,7 +172,7 @@ def test_code_is_named_by_option_and_never_imported(tmp_path, canary):
 
 def test_names_cannot_imitate_other_text():
     (piece,) = code_of(config(student__net="evil\n:This runs nothing\u202e"), Path())
-    assert piece.words.isprintable()
+    assert piece.description.isprintable()
 
 
 @pytest.mark.parametrize(

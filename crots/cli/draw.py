@@ -80,7 +80,7 @@ class PlainScreen:
             self._scores.append(event)
         elif isinstance(event, StageFinished):
             self._finish(event)
-        elif line := words(event):
+        elif line := describe(event):
             self.say(f"[{event.stage}] {line}")
 
     def _start(self, event: StageStarted) -> None:
@@ -122,7 +122,7 @@ class QuietScreen:
     def show(self, event: Event) -> None:
         """Shows warnings."""
         if isinstance(event, Note) and event.level == "warning":
-            say(f"[{event.stage}] {words(event)}", self._stream)
+            say(f"[{event.stage}] {describe(event)}", self._stream)
 
 
 class RichScreen:
@@ -171,7 +171,7 @@ class RichScreen:
             self._scores.append(event)
         elif isinstance(event, StageFinished):
             self._finish(event)
-        elif line := words(event):
+        elif line := describe(event):
             style = "yellow" if isinstance(event, Note) and event.level == "warning" else "dim"
             self._print(f"  {line}", style)
 
@@ -224,10 +224,10 @@ def figures(values: dict[str, float]) -> str:
     return ", ".join(f"{name} {value:.4g}" for name, value in values.items())
 
 
-def words(event: Event) -> str:
+def describe(event: Event) -> str:
     """Describes an event in one line; '' for an event that is not shown."""
     if isinstance(event, Note):
-        return ("warning: " if event.level == "warning" else "") + event.words
+        return ("warning: " if event.level == "warning" else "") + event.line
     if isinstance(event, ArtifactWritten):
         return f"{event.kind}: {event.path}"
     if isinstance(event, Evaluated):

@@ -47,7 +47,7 @@ class Record:
         elif isinstance(event, ArtifactWritten):
             self._values["artifacts"].append({"stage": event.stage, "kind": event.kind, "path": event.path})
         elif isinstance(event, Note):
-            self._values["notes"].append({"stage": event.stage, "level": event.level, "text": event.words})
+            self._values["notes"].append({"stage": event.stage, "level": event.level, "text": event.line})
         elif isinstance(event, Evaluated) and event.step == 0:
             self._values["scores"].append({
                 "subject": event.subject, "miou": event.miou, "per_class_iou": event.per_class_iou,

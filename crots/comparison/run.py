@@ -192,7 +192,7 @@ class _Comparer:
         if isinstance(event, StageStarted):
             yield Note(stage=stage, text=task.name)
         elif isinstance(event, Note) and event.level == "warning":
-            yield Note(stage=stage, level="warning", text=f"{task.name}: {event.words}")
+            yield Note(stage=stage, level="warning", text=f"{task.name}: {event.line}")
         elif isinstance(event, Progress) and task.steps:
             yield Progress(stage=stage, done=self.done + event.done, total=self.total, rate=event.rate)
 

@@ -84,7 +84,7 @@ class ImageCache:
         return resize_image(image, self.size) if self.size else image
 
     def _entry(self, folder: Path, path: Path, kind: Any) -> Path:
-        place = digest([str(path.absolute()), kind, *rendering.of(path).words])
+        place = digest([str(path.absolute()), kind, *rendering.of(path).key])
         try:
             stamp = digest(file_stamp(path))
         except OSError:

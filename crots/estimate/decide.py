@@ -139,7 +139,7 @@ def _fit(project: Project, fresh: Iterable[str], left: Mapping[str, int], watch:
     for key in fresh:
         _keep(project, [key], {BUDGET: str(budget), **fitting.options.get(stage_kind(key), {})})
         store(project, key, fitting.stages[key])
-    return [fitting.words()]
+    return [fitting.description()]
 
 
 class _Fitting:
@@ -223,7 +223,7 @@ class _Fitting:
                 return counts | {key: int(share * self.stages[key].count) for key in others}
             counts |= short
 
-    def words(self) -> str:
+    def description(self) -> str:
         """Describes the shortened run and its expected cost in quality."""
         budget = self._project.config.runtime.time_budget
         parts = [self._shorter(group) for group in self.options]

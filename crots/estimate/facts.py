@@ -109,7 +109,7 @@ class Estimate:
         return f"about {rounded(self.seconds)}, {byte_count(self.memory)} of memory{card}"
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         """One line for the user; empty where nothing takes long."""
         if not self.stages:
             return ""

@@ -38,12 +38,12 @@ MOST_LOST, MOST_LOST_OF_CLASS = 0.01, 0.1
 class Bounds(NamedTuple):
     """Bounds of a score relative to its value at the start: below ``warns`` it warns, below ``stops`` it is serious.
 
-    ``words`` describe what that means.
+    ``meaning`` says what that shows.
     """
 
     warns: float
     stops: float
-    words: str
+    meaning: str
 
 
 BOUNDS: dict[str, Bounds] = {
@@ -180,7 +180,7 @@ def _kept(name: str, start: Values, now: Values) -> list[Alarm]:
     if after >= bounds.warns * before:
         return []
     serious = after < bounds.stops * before
-    text = f"{bounds.words} ({name} {before:.2f} at the start, {after:.2f} now); {_SLOWER} or stop earlier"
+    text = f"{bounds.meaning} ({name} {before:.2f} at the start, {after:.2f} now); {_SLOWER} or stop earlier"
     return [Alarm(f"{name} {'lost' if serious else 'falls'}", text, serious=serious)]
 
 

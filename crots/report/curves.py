@@ -53,7 +53,7 @@ class StageLog:
             case StageFinished():
                 self.ended = _moment(event.time)
             case Note():
-                self.remarks.append(Remark(event.words, "warning" if event.level == "warning" else "note"))
+                self.remarks.append(Remark(event.line, "warning" if event.level == "warning" else "note"))
 
     def curves(self, key: str) -> StageCurves | None:
         """Returns the figures as curves; None where there are none."""

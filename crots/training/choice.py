@@ -87,7 +87,7 @@ class Choice:
             "averaged": self.averaged is not None,
             "given_up": self.given_up,
             "useless": self.unhealthy and not self.replaced_by,
-            "words": "; ".join(text for text, _ in self.words()),
+            "words": "; ".join(text for text, _ in self.sentences()),
             "ends_rounds": self._ends_rounds(),
             "oracle": self._hindsight(self.kept),
             "looks": [found.to_dict() for found in self.evaluations],
@@ -115,11 +115,11 @@ class Choice:
         best = max(scored, key=lambda found: found.miou or 0.0)
         return {"miou": kept.miou, "best_step": best.step, "best_miou": best.miou}
 
-    def words(self) -> list[tuple[str, bool]]:
+    def sentences(self) -> list[tuple[str, bool]]:
         """Describes what is kept, each sentence with whether it is a warning."""
         if self.replaced_by:
             return [(f"the student learnt nothing usable; the weights of {self.replaced_by} are kept instead", True)]
-        lines = self._chosen_words() if self.chosen else []
+        lines = self._chosen_sentences() if self.chosen else []
         if self.unhealthy:
             lines.append((_USELESS, True))
         if hindsight := self._hindsight(self.kept):
@@ -128,7 +128,7 @@ class Choice:
             lines.append((f"by labels (oracle, after the choice): mIoU {miou:.1%} for what is kept; {where}", False))
         return lines
 
-    def _chosen_words(self) -> list[tuple[str, bool]]:
+    def _chosen_sentences(self) -> list[tuple[str, bool]]:
         assert self.chosen is not None
         step, end = self.chosen.step, self.evaluations[-1].step
         place = "its start" if step == 0 else f"the checkpoint of step {step}"

@@ -306,7 +306,7 @@ class _Trainer:
         if not choice.replaced_by:
             learner.settle()
         yield from self._average()
-        for text, warning in choice.words():
+        for text, warning in choice.sentences():
             yield Note(stage=self.context.stage, level="warning" if warning else "info", text=text)
         if self.run.watch and self.run.watch.keeps:
             learner.student.card = dataclasses.replace(learner.student.card, note=self._provenance())

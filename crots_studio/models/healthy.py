@@ -48,6 +48,6 @@ def levels(curves: Curves, stages: Sequence[str], figures: Sequence[Figure]) -> 
 def healthy_words() -> dict[str, str]:
     """Returns, by score, what its healthy range is."""
     return {
-        name: f"Healthy above {bounds.warns:.0%} of its first value in a stage (dashed line); below, {bounds.words}"
+        name: f"Healthy above {bounds.warns:.0%} of its first value in a stage (dashed line); below, {bounds.meaning}"
         for name, bounds in BOUNDS.items()
     }

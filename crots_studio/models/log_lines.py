@@ -51,7 +51,7 @@ def _line(event: Event) -> LogLine | None:
         case ArtifactWritten():
             text = f"{name} wrote {event.path}"
         case Note():
-            return LogLine(event.time, "warning" if event.level == "warning" else "info", f"{name}: {event.words}")
+            return LogLine(event.time, "warning" if event.level == "warning" else "info", f"{name}: {event.line}")
         case StageFinished():
             return _ending(event, name)
         case _:

@@ -107,7 +107,7 @@ def words_for(
 def _of_warnings(warnings: Sequence[Note]) -> tuple[str, str]:
     """Counts warnings, and says the latest of them."""
     count, latest = len(warnings), warnings[-1]
-    words = f"{title(latest.stage)}: {in_window(latest.words).rstrip('.')}."
+    words = f"{title(latest.stage)}: {in_window(latest.line).rstrip('.')}."
     if count == 1:
         return "a warning", words
     return f"{count} warnings", f"{words} The log has the {'other' if count == 2 else 'others'}."

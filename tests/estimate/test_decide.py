@@ -148,7 +148,7 @@ def test_what_was_decided_makes_no_stage_stale_and_a_change_by_hand_does(tmp_pat
     assert states(world.change(project, runtime__precision="fp32"))["baseline"] == "stale"
     # A budget that comes later says nothing of what is done.
     assert set(states(world.change(project, runtime__time_budget="5m")).values()) == {"done"}
-    assert decide_options(project, project.stage_keys(), busy=False).estimate.words == ""
+    assert decide_options(project, project.stage_keys(), busy=False).estimate.summary == ""
 
 
 def test_stages_of_an_earlier_version_stay_done(tmp_path, monkeypatch):

@@ -55,7 +55,7 @@ def test_every_stage_that_takes_long_is_timed_and_adds_up(tmp_path, make):
     assert found.of("baseline") == 4 + baseline.extra
     assert found.seconds == sum(map(found.of, found.stages))
     assert found.stages["pseudo-label"].count == 6 and found.stages["evaluate"].count == 3
-    assert "up to 2 rounds" in found.words and "4 steps of 2 images of 32x32" in found.words
+    assert "up to 2 rounds" in found.summary and "4 steps of 2 images of 32x32" in found.summary
 
 
 def test_a_step_is_timed_as_it_will_be_run(tmp_path, monkeypatch):
@@ -189,8 +189,8 @@ def test_words_name_rounds_together_and_the_card(tmp_path):
         return StageEstimate("steps", 100, seconds, memory=2e9, **more)
 
     found = Estimate({"baseline": stage(6.0), "adapt-1": stage(0.6, device_memory=5e9), "adapt-2": stage(0.6)})
-    assert found.words == (
+    assert found.summary == (
         "this run takes about 12 min, 2.0 GB of memory, 5.0 GB on the graphics card: baseline 10 min, "
         "up to 2 rounds 2 min"
     )
-    assert Estimate({}).words == ""
+    assert Estimate({}).summary == ""

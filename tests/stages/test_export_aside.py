@@ -45,7 +45,7 @@ def test_a_program_is_written_by_another_process_and_compared(monkeypatch, tmp_p
     events = list(exporting(model, pictures, targets, Control(beside_window=True)))
     assert here == ["safetensors"] and codes == [0]
     assert [event.path for event in world.of(events, ArtifactWritten)] == [str(path) for path in targets.values()]
-    assert any("a.pt: on 2 images the largest difference" in event.words for event in world.of(events, Note))
+    assert any("a.pt: on 2 images the largest difference" in event.line for event in world.of(events, Note))
     batch = torch.from_numpy(pictures[0]).permute(2, 0, 1)[None]
     with torch.no_grad():
         found = load_exported(targets["torchscript"], trust=True).logits(batch)

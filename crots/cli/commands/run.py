@@ -86,7 +86,7 @@ def estimated(project: Project, args: argparse.Namespace) -> int:
     if args.json:
         say_json({"command": "run", **plan.estimate.to_dict(), "notes": list(plan.notes)})
         return 0
-    for line in (*plan.notes, plan.estimate.words or "nothing to do, all of it is done"):
+    for line in (*plan.notes, plan.estimate.summary or "nothing to do, all of it is done"):
         say(line)
     return 0
 

@@ -86,7 +86,7 @@ class AlarmBanner(QFrame):
 
     @property
     def _all(self) -> list[str]:
-        return [f"{title(note.stage)}: {note.words}" for note in self.warnings]
+        return [f"{title(note.stage)}: {note.line}" for note in self.warnings]
 
     def _show(self) -> None:
         warned, words = bool(self.warnings), self._all
