@@ -237,7 +237,10 @@ class _Judge:
         if loose is not None:
             self.refuse_train_ids_among(loose)
             unnamed = [value for value in self.values if value not in raw_table(self.classes)]
-            return self.reported(loose, f"ids that the class set does not name are ignored: {ranges(unnamed)}")
+            encoding, notes = self.reported(
+                loose, f"ids that the class set does not name are ignored: {ranges(unnamed)}"
+            )
+            return encoding, notes + self.of_another_set(unnamed, loose)
         if (counted := self.one_based()) is not None:
             raise self.ambiguous(
                 self.meanings(counted),
@@ -280,6 +283,19 @@ class _Judge:
         readings = (self.train(), self.raw(), self.loose(), self.mask(), self.colour())
         several = any(reading is not None and len(reading.seen) > 1 for reading in readings)
         return len(self.classes) > 1 and not several and len(set(self.values) - voids(self.classes)) < 2
+
+    def of_another_set(self, unnamed: Sequence[int], own: _Reading) -> list[Remark]:
+        """Warns where a class set only counts its classes and files hold several other ids, perhaps another set's."""
+        counted = all(raw == train for raw, train in self.classes.raw_ids.items())
+        # A single one is most often what is ignored.
+        if not counted or len(unnamed) < 2:
+            return []
+        text = (
+            f"labels hold ids that class set {self.classes.name} does not have ({ranges(unnamed)}, {own.void:.0%} of "
+            "the pixels), so they may be labels of other classes; choose labels of its classes, or name these ids "
+            "under ignored_ids in the class set's file"
+        )
+        return [Remark(text, "warning")]
 
     def refuse_train_ids_among(self, own: _Reading) -> None:
         """Raises an error if a file holds no own id but several train ids: some converter stopped half-way."""

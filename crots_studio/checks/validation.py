@@ -29,7 +29,9 @@ def check_validation(setup: Setup) -> Finding:
         return Finding("warning", in_window(setup.unscored))
     dataset = tried_labels(dataset, classes)
     labelled = [sample for sample in dataset.samples if sample.label is not None]
-    text = f"{plural(len(dataset), 'image')}, {len(labelled)} with labels; ids fit the {len(classes)} classes"
+    text = f"{plural(len(dataset), 'image')}, {len(labelled)} with labels"
+    if not any(note.warning for note in dataset.notes):
+        text += f"; ids fit the {len(classes)} classes"
     brief, notes = plural(len(labelled), "labelled image"), tuple(note.line for note in dataset.notes)
     if data.val_labels is None:
         folder = _label_folder(dataset)
@@ -73,13 +75,20 @@ def _validation_offer(setup: Setup) -> tuple[Offer, ...]:
                 continue
             trained = {sample.image for sample in setup.target.samples}
             settings["data.val_labels"] = str(_label_folder(found))
-            fits = check_validation(Setup(override(setup.config, settings), setup.root)).level in ("good", "warning")
+            fits = _labels_fit(Setup(override(setup.config, settings), setup.root))
             if not fits or any(sample.image in trained for sample in found.samples):
                 continue
         except (CrotsError, OSError):  # no such split, or labels of other classes
             continue
         return (Offer(f"Score on the {plural(found.labelled, 'labelled image')} of {folder.name}", settings),)
     return ()
+
+
+def _labels_fit(setup: Setup) -> bool:
+    """Whether labels can be scored on without a doubt about what they mean: nobody has chosen them yet."""
+    dataset = setup.validation
+    doubtful = dataset is None or any(note.warning for note in tried_labels(dataset, setup.classes).notes)
+    return not doubtful and check_validation(setup).level in ("good", "warning")
 
 
 def _data_set_folders(target: Path) -> list[Path]:

@@ -173,6 +173,16 @@ def test_ids_that_no_class_names_are_ignored_or_asked_for(tmp_path):
         read(tmp_path, [[0, 1]], TWO_IDS)
 
 
+def test_labels_of_more_classes_than_the_set_has_are_doubted(tmp_path):
+    """Eleven classes passed for the seven of a set that numbers its own from 0, the others counting as ignored."""
+    counted = ClassSet("seven", tuple("abcdefg"), FOUR.palette[:1] * 7, raw_ids={n: n for n in range(7)})
+    encoding, notes = detect_encoding([file(tmp_path / "a.png", [*range(12)])], counted)
+    assert encoding == "raw" and notes[-1].warning
+    assert "ids that class set seven does not have (7-11, 42% of the pixels)" in notes[-1].text
+    # One more is what is ignored.
+    assert not any(note.warning for note in detect_encoding([file(tmp_path / "b.png", [*range(8)])], counted)[1])
+
+
 def test_train_ids_of_cityscapes_that_count_from_one_are_a_question(tmp_path):
     with pytest.raises(AmbiguousLabels) as caught:
         read(tmp_path, [list(range(1, 20)), [*range(1, 12), 0, 255]], CITY)

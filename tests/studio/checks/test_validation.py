@@ -61,6 +61,23 @@ def test_the_labelled_split_of_the_target_s_data_set_is_offered_for_validation(l
     assert not look("validation", **given).offers, "they are labels of other classes"
 
 
+def test_labels_of_other_classes_are_not_offered_and_not_said_to_fit(look, tmp_path):
+    """CamVid's eleven classes were offered to a source of seven, and ended as scores of nothing."""
+    root = tmp_path / "mine"
+    for split in ("train", "val"):
+        write_image(root / "images" / split / f"{split}.png", np.zeros((48, 64, 3), np.uint8))
+    rows = "".join(f'[[classes]]\nname = "class {n}"\ncolour = [{n}, 0, 0]\nids = [{n}]\n' for n in range(7))
+    (tmp_path / "seven.toml").write_text(f'name = "seven"\n{rows}')
+    given = {"task__classes": str(tmp_path / "seven.toml"), "data__target": root / "images" / "train"}
+    truth = root / "labels" / "val" / "val.png"
+    write_labels(truth, np.arange(48 * 64).reshape(48, 64).astype(np.uint8) % 7)
+    assert look("validation", **given).offers
+    write_labels(truth, np.arange(48 * 64).reshape(48, 64).astype(np.uint8) % 12)
+    assert not look("validation", **given).offers
+    found = look("validation", **given, data__val_images=root / "images" / "val", data__val_labels=truth.parent)
+    assert found.level == "warning" and "does not have (7-11" in found.text and "fit" not in found.text
+
+
 def test_labels_that_can_be_read_in_two_ways_are_a_question(look, images, tmp_path):
     settings = {
         "task__classes": "cityscapes",
