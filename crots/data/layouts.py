@@ -130,13 +130,13 @@ def _released(name: str) -> Callable[[Path, str, ClassSet | None], Place | None]
                 encoding: Encoding = "auto" if other and kind.encoding == "train" else kind.encoding
                 break
         else:
-            why = (unused_labels(unfit),) if unfit else ()
+            why = (*([Remark(release.note)] if release.note else []), *([unused_labels(unfit)] if unfit else []))
             return Place(
                 found.images, None, found.split, names=found.names, within=start, stems=_stems(found), notes=why
             )
         return Place(
             found.images, folder, found.split, encoding, found.names, start, kind.names, _start(part), _stems(found),
-            _class_notes(found, kind, classes),
+            _notes(release, found, kind, classes),
         )  # fmt: skip
 
     layout.__doc__ = release.about
@@ -198,6 +198,11 @@ def _names_of(own: Path) -> list[str]:
 
 def _own_classes(found: Spot, kind: LabelKind) -> Path | None:
     return next(found.root.glob(kind.own_classes), None) if kind.own_classes else None
+
+
+def _notes(release: Release, found: Spot, kind: LabelKind, classes: ClassSet | None) -> tuple[Remark, ...]:
+    own = (Remark(release.note),) if release.note else ()
+    return (*own, *_class_notes(found, kind, classes))
 
 
 def _class_notes(found: Spot, kind: LabelKind, classes: ClassSet | None) -> tuple[Remark, ...]:

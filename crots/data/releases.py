@@ -64,6 +64,8 @@ class Release:
         listed: a file of stems that makes up a split.
         rivals: folders below the root with other pictures of the same places, as of other bands: which of them are
             wanted depends on the model, so that the user has to pick one.
+        usual: a folder below the root whose images are meant, where it is there and the root was picked.
+        note: what the user should know of the choice of images.
     """
 
     about: str
@@ -74,6 +76,8 @@ class Release:
     marks: tuple[str, ...] = ()
     listed: str = ""
     rivals: tuple[str, ...] = ()
+    usual: str = ""
+    note: str = ""
 
 
 _POTSDAM = ("2_Ortho_RGB", "3_Ortho_IRRG", "4_Ortho_RGBIR")
@@ -88,6 +92,25 @@ def _potsdam(folder: str, bands: str) -> Release:
         tuple(LabelKind(f"5_Labels_{kind}", f"(?i){end}$", "auto", "isprs") for kind, end in (*kinds, *eroded)),
         marks=(f"{folder}/top_potsdam_*",),
         rivals=tuple(other for other in _POTSDAM if other != folder),
+    )
+
+
+_FOGGY = ("leftImg8bit_foggy", "leftImg8bit_foggyDBF")
+
+
+def _foggy(folder: str) -> Release:
+    return Release(
+        f"Foggy Cityscapes: {folder}/<split>, of which the densest fog (beta 0.02), and gtFine/<split>.",
+        folder + "/{split}",
+        (
+            LabelKind("gtFine/{split}", r"_gtFine_labelIds$", "raw", "cityscapes"),
+            LabelKind("gtFine/{split}", r"_gtFine_labelTrainIds$", "train", "cityscapes"),
+        ),
+        names=r"_foggy(DBF)?_beta_0\.02$",
+        marks=(f"{folder}/*/*/*_beta_0.02.png",),
+        rivals=tuple(other for other in _FOGGY if other != folder),
+        usual="leftImg8bit",
+        note="of each image the one in the densest fog (beta 0.02) is taken; for others give a list of the images",
     )
 
 
@@ -179,6 +202,8 @@ RELEASES: dict[str, Release] = {
         splits=_CAPITAL,
         marks=("*/Urban/images_png|*/Rural/images_png",),
     ),
+    "cityscapes-foggy": _foggy(_FOGGY[0]),
+    "cityscapes-foggy-dbf": _foggy(_FOGGY[1]),
     "potsdam-rgb": _potsdam(_POTSDAM[0], "red, green, blue"),
     "potsdam-irrg": _potsdam(_POTSDAM[1], "infrared, red, green"),
     "potsdam-rgbir": _potsdam(_POTSDAM[2], "four bands"),
@@ -314,14 +339,17 @@ def spot(release: Release, path: Path, split: str, inner: Sequence[Path] = ()) -
         if not any(_along(path, place) for place in (images, *folders)):
             continue
         within = path.relative_to(images) if path.is_relative_to(images) else Path()
+        if release.usual and (base / release.usual).is_dir() and base.is_relative_to(path):
+            continue
         rivals = [name for name in release.rivals if (base / name).is_dir()]
         if rivals and not path.is_relative_to(images):
             if not base.is_relative_to(path):
                 # Labels alone were picked.
                 continue
+            several = ", ".join((images.relative_to(base).parts[0], *rivals))
             raise InputError(
-                f"{base}: found {', '.join((release.images, *rivals))}, which show the same places in other bands; "
-                "pick the one with the bands that the source was trained on"
+                f"{base}: found {several}, which show the same places in another form, such as other bands; pick "
+                "the one that the model is for"
             )
         named = re.escape(folder)
         kinds = [replace(kind, names=kind.names.replace("{split}", named)) for kind in release.kinds]

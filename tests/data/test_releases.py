@@ -43,6 +43,10 @@ TREES = {
         f"leftImg8bit/val/ulm/{CITY}_leftImg8bit.png", f"gtFine/val/ulm/{CITY}_gtFine_labelIds.png",
         [7, 26, 0], "cityscapes", [0, 13, 255], "leftImg8bit/val/ulm",
     ),
+    **{name: (f"{folder}/val/ulm/{CITY}_leftImg8bit_foggy_beta_0.02.png", f"gtFine/val/ulm/{CITY}_gtFine_labelIds.png",
+              [7, 26, 0], "cityscapes", [0, 13, 255], f"{folder}/val")
+       for name, folder in (("cityscapes-foggy", "leftImg8bit_foggy"),
+                            ("cityscapes-foggy-dbf", "leftImg8bit_foggyDBF"))},
     "gta5": ("images/0000{}.png", "labels/0000{}.png", [7, 26, 34], "gta5", [0, 13, 255], ""),
     "synthia": ("RAND_CITYSCAPES/RGB/000000{}.png", "RAND_CITYSCAPES/parsed_LABELS/000000{}.png",
                 [3, 8, 0], "synthia", [0, 13, 255], "RAND_CITYSCAPES"),
@@ -193,6 +197,22 @@ def test_two_folders_of_the_same_places_in_other_bands_are_a_question(tmp_path):
     assert all("IRRG" in sample.image.name for sample in dataset.samples)
     # Labels alone.
     assert inspect(tmp_path / "5_Labels_all", classes).problems == ()
+
+
+def test_cityscapes_in_fog(tmp_path):
+    images, labels, ids, name, *_ = TREES["cityscapes-foggy"]
+    classes = load_class_set(name)
+    for beta in ("0.005", "0.01", "0.02"):
+        save(tmp_path, images.replace("0.02", beta), labels, ids)
+    for picked in (tmp_path, tmp_path / "leftImg8bit_foggy", tmp_path / "leftImg8bit_foggy/val/ulm"):
+        dataset = open_dataset(picked, split="val", classes=classes)
+        assert (dataset.layout, len(dataset), dataset.labelled) == ("cityscapes-foggy", 2, 2), picked
+        assert all(sample.key.endswith("_beta_0.02") for sample in dataset.samples)
+        assert "the densest fog" in dataset.notes[0].text
+    # Beside the clear images, those in fog have to be picked.
+    save(tmp_path, TREES["cityscapes"][0], "", [0])
+    assert open_dataset(tmp_path, split="val", classes=classes).layout == "cityscapes"
+    assert open_dataset(tmp_path / "leftImg8bit_foggy", split="val", classes=classes).layout == "cityscapes-foggy"
 
 
 def test_a_release_says_its_class_set(tmp_path):
