@@ -280,9 +280,11 @@ class Workspace(QWidget):
             self.tabs.setTabIcon(number, icon(TABS[number].icon) if shown else QIcon())
 
     def _log_unfolded(self, unfolded: bool) -> None:
-        if unfolded and self.rows.sizes()[1] < _LOG_HEIGHT:
-            whole = sum(self.rows.sizes())
-            self.rows.setSizes([whole - _LOG_HEIGHT, _LOG_HEIGHT])
+        whole, height = sum(self.rows.sizes()), self.rows.sizes()[1]
+        # Folded, it would keep its share, and leave it empty.
+        wanted = max(height, _LOG_HEIGHT) if unfolded else self.log_panel.maximumHeight()
+        if wanted != height:
+            self.rows.setSizes([whole - wanted, wanted])
 
     def remember_layout(self) -> None:
         """Keeps the splitters' places for the next session."""

@@ -323,6 +323,9 @@ def test_the_log_is_one_line_until_asked_for(qtbot, session, window, open_projec
     qtbot.waitUntil(lambda: log.problems.isVisible() and log.height() > 100)
     window.menus.actions["Log"].trigger()
     assert not log.is_unfolded and not window.menus.actions["Log"].isChecked()
+    # Its room goes back to the tabs; a dark gap stood below it.
+    qtbot.waitUntil(lambda: log.geometry().bottom() == window.workspace.rows.rect().bottom())
+    assert log.height() == log.foot.sizeHint().height()
 
 
 def test_a_long_reason_is_not_cut_in_the_rail(qtbot, session, show_panel, open_project, tmp_path):
