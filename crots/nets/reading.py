@@ -39,6 +39,8 @@ WeightsKind = Literal["plain", "nested", "lightning", "safetensors"]
 
 # Elements checked for finiteness in one step, which takes a few bytes for each.
 _AT_ONCE = 2**24
+# Packages whose checkpoints hold objects of their own.
+_OPENMMLAB = ("mmengine.", "mmcv.", "mmseg.")
 _NOT_WEIGHTS = {
     "torchscript": "a TorchScript program, which holds code",
     "exported": "an exported program, which holds code",
@@ -218,9 +220,13 @@ def _refused(path: Path, error: BaseException) -> InputError:
     found = re.search(r"GLOBAL (\S+)", str(error))
     if not found:
         return _damaged(path, error)
+    remedy = "save model.state_dict() instead of the object, or convert it to safetensors where it was made"
+    if found[1].startswith(_OPENMMLAB):
+        # Their networks are not built here, so that a state dict would be of no use.
+        remedy = "give an ONNX export of the model (by mmdeploy), or a folder of its predictions"
     return InputError(
         f"{path} was refused: it is a pickle with code in it ({found[1]}), and only tensors in plain containers are "
-        "read; save model.state_dict() instead of the object, or convert it to safetensors where it was made"
+        f"read; {remedy}"
     )
 
 

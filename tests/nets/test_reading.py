@@ -6,6 +6,8 @@ import json
 import os
 import pathlib
 import pickle
+import sys
+import types
 import zipfile
 
 import numpy as np
@@ -369,3 +371,15 @@ def test_a_pointer_of_git_lfs_is_named(tmp_path, name):
     path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 12\n")
     with pytest.raises(InputError, match=r"a Git LFS pointer, .*git lfs pull"):
         read_weights(path)
+
+
+def test_checkpoints_of_openmmlab_are_refused_with_what_helps(tmp_path, monkeypatch):
+    """Their networks are unknown here, so that a plain state dict would not do."""
+    module = types.ModuleType("mmengine.logging.history_buffer")
+    module.HistoryBuffer = type("HistoryBuffer", (), {"__module__": module.__name__})
+    for name in ("mmengine", "mmengine.logging"):
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    torch.save({"state_dict": STATE, "message_hub": {"loss": module.HistoryBuffer()}}, tmp_path / "iter.pth")
+    with pytest.raises(InputError, match=r"mmengine.logging.history_buffer.HistoryBuffer.*give an ONNX export"):
+        read_weights(tmp_path / "iter.pth")
