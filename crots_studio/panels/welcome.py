@@ -78,7 +78,10 @@ class WelcomePanel(QWidget):
         left.setSpacing(8)
         left.addWidget(Illustration())
         left.addSpacing(4)
-        for widget in (title, words, self.new, self.open, self.demo):
+        left.addWidget(title)
+        left.addWidget(words)
+        left.addSpacing(8)
+        for widget in (self.new, self.open, self.demo):
             left.addWidget(widget)
         hint = Label("A project folder can also be dropped here.")
         hint.setProperty("role", "muted")
