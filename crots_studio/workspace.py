@@ -228,6 +228,9 @@ class Workspace(QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 (Qt's name)
         """Makes room where there is little."""
         super().resizeEvent(event)
+        if not self.log_panel.is_unfolded:
+            # The layout of an earlier session may have kept room for it.
+            self._log_unfolded(False)
         self._fit()
 
     def _fit(self) -> None:

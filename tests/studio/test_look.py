@@ -326,6 +326,13 @@ def test_the_log_is_one_line_until_asked_for(qtbot, session, window, open_projec
     # Its room goes back to the tabs; a dark gap stood below it.
     qtbot.waitUntil(lambda: log.geometry().bottom() == window.workspace.rows.rect().bottom())
     assert log.height() == log.foot.sizeHint().height()
+    log.unfold()
+    qtbot.waitUntil(lambda: log.height() > 100)
+    layout = window.workspace.rows.saveState()
+    log.unfold(False)
+    window.workspace.rows.restoreState(layout)
+    window.resize(window.width(), window.height() + 40)
+    qtbot.waitUntil(lambda: log.geometry().bottom() == window.workspace.rows.rect().bottom())
 
 
 def test_a_long_reason_is_not_cut_in_the_rail(qtbot, session, show_panel, open_project, tmp_path):
