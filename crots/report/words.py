@@ -160,7 +160,7 @@ def _better_model(now: ModelScore, result: Result) -> tuple[str, ...]:
 def _use_the_source(before: ModelScore, tone: Tone) -> tuple[str, ...]:
     if tone != "worse" or before.subject != SOURCE:
         return ()
-    more = "a student that did not start from it learns only what the target's images show: add those that it will label"
+    more = "a student that did not start from it learns only what the target's images show: add all that it will label"
     return ("the source itself is the better model here", more)
 
 
