@@ -262,7 +262,7 @@ def expectation(info: OptionInfo) -> str:
     if info.choices:
         several = typing.get_origin(info.kind) is tuple
         return ("some of " if several else "one of ") + ", ".join(info.choices)
-    words = {
+    expected = {
         bool: "true or false",
         int: "a whole number",
         float: "a number",
@@ -272,7 +272,7 @@ def expectation(info: OptionInfo) -> str:
         Grid: "a grid like 4x4",
         Duration: "a time like 90m or 1h30m",
     }
-    text = words.get(info.kind, "a list separated by commas")
+    text = expected.get(info.kind, "a list separated by commas")
     low, high = _shown(info.low), _shown(info.high)
     if low and high:
         text += f" from {low} to {high}"
@@ -317,10 +317,10 @@ def parse(kind: Any, value: Any) -> Any:
 def _parse_bool(value: Any) -> bool:
     if isinstance(value, bool):
         return value
-    words = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
-    if str(value).lower() not in words:
+    booleans = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+    if str(value).lower() not in booleans:
         raise ValueError("not a truth value")
-    return words[str(value).lower()]
+    return booleans[str(value).lower()]
 
 
 def _parse_number(kind: type[int] | type[float], value: Any) -> int | float:

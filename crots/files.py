@@ -98,10 +98,10 @@ def _absent(error: OSError) -> str:
 
 def out_of_memory(error: BaseException) -> bool:
     """Whether memory ran out, on the processor or a GPU."""
-    return isinstance(error, MemoryError) or tells_of_memory(f"{type(error).__name__} {error}")
+    return isinstance(error, MemoryError) or mentions_memory(f"{type(error).__name__} {error}")
 
 
-def tells_of_memory(text: str) -> bool:
+def mentions_memory(text: str) -> bool:
     """Whether the message of a library, or the output of a process, means that memory ran out."""
     return _NO_MEMORY.search(text) is not None
 

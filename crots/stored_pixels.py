@@ -63,9 +63,9 @@ def storage_of(path: Path, image: Image.Image, frames: int, orientation: int) ->
         _check_tiff(path, image)
     tiles: list[Any] = getattr(image, "tile", [])
     decoder, arguments = (tiles[0][0], tiles[0][3]) if tiles else ("", ())
-    words = arguments if isinstance(arguments, tuple) else (arguments,)
-    raw = str(words[0]) if words else image.mode
-    greatest = int(words[1]) if decoder in ("ppm", "ppm_plain") and len(words) > 1 else 0
+    values = arguments if isinstance(arguments, tuple) else (arguments,)
+    raw = str(values[0]) if values else image.mode
+    greatest = int(values[1]) if decoder in ("ppm", "ppm_plain") and len(values) > 1 else 0
     if image.mode == "RGB" and greatest not in (0, 255):
         raise NoLabelIds(f"{path}: its colours go from 0 to {greatest}, expected 0 to 255; save it as PNG")
     return Storage(";16" in raw and not image.mode.startswith("I"), _FEW_BITS.get(raw, 1), greatest)

@@ -70,8 +70,8 @@ def add_classes(group: argparse._ArgumentGroup, profile: Profile, *, implied_by:
     """
     info = next(info for info in describe(opt.TaskOptions) if info.name == "classes")
     if implied_by:
-        words = f"{info.help} Empty takes those that {implied_by} names."
-        info = dataclasses.replace(info, help=words, default="", published="")
+        help_text = f"{info.help} Empty takes those that {implied_by} names."
+        info = dataclasses.replace(info, help=help_text, default="", published="")
     add_option(group, "task.classes", info, info.flag, profile, required=not implied_by)
     if implied_by:
         group.set_defaults(**{"task.classes": ""})

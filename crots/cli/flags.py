@@ -73,16 +73,16 @@ def add_options(
 
 def add_option(group: Group, dest: str, info: OptionInfo, flag: str, profile: Profile, *, required: bool) -> None:
     """Adds the flag of one option."""
-    words = option_help(info, profile, required=required).replace("%", "%%")
+    help_text = option_help(info, profile, required=required).replace("%", "%%")
     if info.kind is bool:
         group.add_argument(
-            flag, dest=dest, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=words
+            flag, dest=dest, action=argparse.BooleanOptionalAction, default=argparse.SUPPRESS, help=help_text
         )
         return
     group.add_argument(
         flag, dest=dest, type=_reader(info, flag, required=required), metavar=_metavar(info),
         default=argparse.SUPPRESS, required=required,
-        help=words,
+        help=help_text,
     )  # fmt: skip
 
 

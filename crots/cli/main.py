@@ -58,9 +58,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if out_of_memory(error):
             return complain("out of memory; close other programs, or use smaller images or a smaller batch", 1)
-        if words_of_it := _refused_output(error) or machine_fault(error):
+        if message := _refused_output(error) or machine_fault(error):
             _write_no_more()
-            return complain(words_of_it, 1)
+            return complain(message, 1)
         # A bug in CROTS.
         return complain(own_fault(error, debug="--debug" in words), 1)
 

@@ -127,9 +127,9 @@ _KINDS = {
 def _describe_weights(found: dict[str, Any], file: WeightsFile, classes: str | None, net: str | None) -> None:
     numbers = sum(tensor.numel() for tensor in file.tensors.values())
     found["counts"] = {"tensors": len(file.tensors), "numbers": numbers}
-    words = {"plain": "a plain state dict", "nested": "a training checkpoint", "lightning": "a Lightning checkpoint"}
+    kinds = {"plain": "a plain state dict", "nested": "a training checkpoint", "lightning": "a Lightning checkpoint"}
     found["summary"].append(
-        f"{words.get(file.kind, file.kind)}: {len(file.tensors)} tensors, {numbers:,} numbers, "
+        f"{kinds.get(file.kind, file.kind)}: {len(file.tensors)} tensors, {numbers:,} numbers, "
         f"{next(iter(file.tensors))} to {list(file.tensors)[-1]}"
     )
     if file.card:

@@ -13,7 +13,7 @@ from crots.cli.command import Parser, make_parser
 from crots.cli.commands import GROUPS, load_command
 from crots.cli.main import main
 from crots.data.layouts import LAYOUTS
-from crots.data.readings import WORDS
+from crots.data.readings import ENCODING_TEXTS
 from crots.data.releases import RELEASES
 from crots.files import write_text
 from crots.folders import MODEL_CLASSES, MODEL_TYPES, QUERY_TYPES
@@ -225,7 +225,7 @@ def data_page() -> str:
         sets = dict.fromkeys(f"`{kind.classes}`" for kind in kinds if kind.classes)
         rows.append(f"| `{name}` | {about} | {' '.join(sets)} |")
     rows += ["", _ENCODINGS, "| encoding | label files hold |", "|---|---|"]
-    rows += [f"| `{encoding}` | {_cell(words)} |" for encoding, words in WORDS.items()]
+    rows += [f"| `{encoding}` | {_cell(description)} |" for encoding, description in ENCODING_TEXTS.items()]
     rows += ["", "## Class sets", "", "| class set | classes | label files |", "|---|---|---|"]
     for name in shipped_class_sets():
         classes = load_class_set(name)
@@ -256,7 +256,7 @@ def models_page() -> str:
         HF_PATTERN: "the network of a model folder, as above",
         FACTORY_PATTERN: "a Python function of yours that makes a network; only with `--trust`",
     }
-    rows += [f"| `{name}` | {words} |" for name, words in about.items()]
+    rows += [f"| `{name}` | {description} |" for name, description in about.items()]
     return "\n".join(rows) + "\n"
 
 

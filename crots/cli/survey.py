@@ -115,10 +115,10 @@ class _Surveyor:
         asked = next((fault for fault in faults if fault.field), None)
         if asked is not None:
             raise asked
-        words = f"{len(faults)} of {checked} images checked cannot be read; {faults[0]}"
+        message = f"{len(faults)} of {checked} images checked cannot be read; {faults[0]}"
         if not self.config.data.skip_bad:
-            raise InputError(f"{words}; repair or remove such images, or leave them out with `data.skip_bad`")
-        self.found.warnings.append(f"{words}; such images will be left out")
+            raise InputError(f"{message}; repair or remove such images, or leave them out with `data.skip_bad`")
+        self.found.warnings.append(f"{message}; such images will be left out")
 
     def validation(self) -> Dataset | None:
         dataset, unscored = self.inputs.validation, self.inputs.unscored

@@ -302,8 +302,8 @@ def _aligned(cells: Sequence[Sequence[str]]) -> str:
     widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
     lines = []
     for number, row in enumerate(cells):
-        words = [word.rjust(width) if column else word.ljust(width) for column, (word, width) in _zipped(row, widths)]
-        lines.append("  ".join(words).rstrip())
+        aligned = [word.rjust(width) if column else word.ljust(width) for column, (word, width) in _zipped(row, widths)]
+        lines.append("  ".join(aligned).rstrip())
         if number == 0:
             lines.append("  ".join("-" * width for width in widths))
     return "\n".join(lines)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from crots.config import unknown_name
 from crots.data.encodings import ENCODINGS, Encoding
-from crots.data.folder_listing import key_of, keyed, list_files, list_folder, list_labels, lossy_words
+from crots.data.folder_listing import key_of, keyed, list_files, list_folder, list_labels, lossy_note
 from crots.data.label_studio import is_mask_name
 from crots.data.layouts import Place, album_place, find_place, unused_labels
 from crots.data.lists import read_list
@@ -30,7 +30,7 @@ from crots.image_formats import IMAGE_SUFFIXES, LABEL_SUFFIXES, UNREAD
 from crots.taxonomy import ClassSet
 
 _LABELS = tuple(LABEL_SUFFIXES)
-_LAST_WORD = re.compile(r"[^\w]?_?[^\W\d_]+$")
+_LAST_PART = re.compile(r"[^\w]?_?[^\W\d_]+$")
 # JSON files of outlines that are opened to know them.
 _OPENED = 4
 _ENCODING_OF = {"_labelTrainIds": "train", "_labelIds": "raw", "_color": "colour"}
@@ -276,7 +276,7 @@ def label_files(
     if chosen == "_color" and encoding == "auto":
         # Pictures for people beside ids without an ending, or with one of their own: x_color, x_label.
         plain = {key_of(name) for name in names if not kinds[name]}
-        plain |= {_LAST_WORD.sub("", key) for key in plain}
+        plain |= {_LAST_PART.sub("", key) for key in plain}
         if {key_of(name).removesuffix(chosen) for name, kind in kinds.items() if kind == chosen} <= plain:
             return keyed(folder, [name for name in names if not kinds[name]]), encoding
     if chosen:
@@ -303,7 +303,7 @@ def no_labels(folder: Path) -> str:
         return f"{folder}: lists no images, expected some with their labels; export the labels again"
     others = Counter(os.path.splitext(name)[1].lower() for name, _ in files_below(folder))  # noqa: PTH122 - may be many
     listed = some([f"{count} {suffix or 'other'} files" for suffix, count in others.most_common()])
-    but = lossy_words(folder) or (f", but {listed}" if listed else "")
+    but = lossy_note(folder) or (f", but {listed}" if listed else "")
     return (
         f"{folder}: found no label files{but}, expected ids or colours as PNG, TIFF, BMP, GIF or PGM, or outlines of "
         "COCO, CVAT, Label Studio, labelme or Cityscapes; pick another folder"

@@ -72,7 +72,7 @@ def list_labels(folder: Path, also: Collection[str] = ()) -> list[str]:
     return [name for name in list_files(folder, {*LABEL_SUFFIXES, *also}) if not is_lossy(folder / name)]
 
 
-def lossy_words(folder: Path) -> str:
+def lossy_note(folder: Path) -> str:
     """Says that a folder holds images stored with loss, which cannot be labels; empty where it does not."""
     lossy = [name for name in list_files(folder, IMAGE_SUFFIXES) if is_lossy(folder / name)]
     either = sorted({EITHER[suffix] for name in lossy if (suffix := _suffix(name)) in EITHER})

@@ -215,7 +215,7 @@ def _dataset(
         if 0 < dataset.labelled < len(dataset):
             lacking = [sample.key for sample in dataset.samples if sample.label is None]
             findings.problems.append(f"{dataset.root}: {len(lacking)} images have no label ({some(lacking)})")
-        _inspect_samples(dataset, known, findings, workers, lambda: _tell(watch, findings.counts["images"], total))
+        _inspect_samples(dataset, known, findings, workers, lambda: _report(watch, findings.counts["images"], total))
         judged = judged and known is not None
     if findings.sizes:
         summary.append(propose_size(list(findings.sizes.elements()))[1])
@@ -266,7 +266,7 @@ def _coloured(sample: Sample) -> bool:
         return False
 
 
-def _tell(watch: Watch | None, done: int, total: int) -> None:
+def _report(watch: Watch | None, done: int, total: int) -> None:
     if watch is not None:
         watch(done, total)
 
@@ -341,7 +341,7 @@ def _label_maps(
             findings.sizes[Size(labels.shape[1], labels.shape[0])] += 1
             if labels.ndim == 2:
                 findings.add_labels(labels)
-        _tell(watch, findings.counts["files"], len(files))
+        _report(watch, findings.counts["files"], len(files))
     summary = [f"label maps or hard predictions: {len(files)} index images", *(note.line for note in dataset.notes)]
     return findings.result(path, "label maps", summary, classes)
 
@@ -370,7 +370,7 @@ def _predictions(
             trust += mean
             findings.sizes[Size(labels.shape[1], labels.shape[0])] += 1
             findings.add_labels(labels)
-        _tell(watch, findings.counts["predictions"], len(keys))
+        _report(watch, findings.counts["predictions"], len(keys))
     sort = "soft" if found.soft else "hard labels" + (" with confidence" if found.confidences else "")
     summary = [f"predictions: {len(keys)} images, {sort}", *(note.line for note in notes if classes is not None)]
     if findings.sizes and (found.soft or found.confidences):

@@ -16,7 +16,7 @@ from crots.data.encodings import Encoding
 from crots.data.matching import some
 from crots.data.polygons import has_outlines, rasterise
 from crots.data.readings import (
-    WORDS,
+    ENCODING_TEXTS,
     Seen,
     files_checked,
     from_one_table,
@@ -129,7 +129,7 @@ def detect_encoding(
     """
     if has_outlines(labels[0]):
         outside = "background" if "background" in map(str.lower, classes.names) else "ignored"
-        text = f"labels are {WORDS['polygons']}; pixels outside of them are {outside}"
+        text = f"labels are {ENCODING_TEXTS['polygons']}; pixels outside of them are {outside}"
         return "polygons", [Remark(text, "labels")]
     if (listed := listed_encoding(labels, classes)) is not None:
         return listed[0], [Remark(listed[1], "labels")]
@@ -141,7 +141,7 @@ def detect_encoding(
         if any(is_coloured(found) for found in stored.values()):
             for path in (*(one.path for one in seen), *stored):
                 decode(path, "colour", classes)
-            text = f"labels are {WORDS['colour']}: {files_checked(len(seen) + len(stored))}"
+            text = f"labels are {ENCODING_TEXTS['colour']}: {files_checked(len(seen) + len(stored))}"
             return "colour", [Remark(text, "labels")]
         seen += [
             seen_in(path, dataclasses.replace(found, values=_plane(found.values, path)))

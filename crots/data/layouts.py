@@ -22,7 +22,7 @@ from crots.data.matching import some, without_upload
 from crots.data.polygons import ALBUMS, album_labels, album_parts, is_album
 from crots.data.releases import (
     RELEASES,
-    SPLIT_WORDS,
+    SPLIT_NAMES,
     LabelKind,
     Release,
     Spot,
@@ -47,7 +47,7 @@ _LABEL_FOLDERS = (
 _DEEP = 3
 # Files of a folder that are opened to find those of COCO and CVAT, and the words for all splits.
 _FEW_ALBUMS = 8
-_EVERY_SPLIT = frozenset(word for words in SPLIT_WORDS.values() for word in words)
+_EVERY_SPLIT = frozenset(word for words in SPLIT_NAMES.values() for word in words)
 # Labels of SegNet's form of CamVid.
 _SEGNET = LabelKind("", "", "raw", "camvid")
 _CAMVID_NAME = re.compile(r"(0001TP|0006R0|0016E5|Seq05VD)_f?\d+")
@@ -271,12 +271,12 @@ def _pairs(path: Path, split: str) -> Place | None:
 def _splits(path: Path, split: str) -> Place | None:
     """Nothing but folders that are named after splits: ``train`` and ``val``, ``Train`` and ``Test`` ..."""
     found = {folder.name.lower(): folder for folder in folders_in(path) if not folder.name.startswith((".", "__"))}
-    known = [name for name, words in SPLIT_WORDS.items() if found.keys() & set(words)]
+    known = [name for name, words in SPLIT_NAMES.items() if found.keys() & set(words)]
     if len(known) < 2 or not found.keys() <= _EVERY_SPLIT:
         return None
     if any(name.suffix.lower() in IMAGE_SUFFIXES for name in path.iterdir()):
         return None
-    ours = next((found[word] for word in SPLIT_WORDS.get(split, (split,)) if word in found), None)
+    ours = next((found[word] for word in SPLIT_NAMES.get(split, (split,)) if word in found), None)
     if ours is None:
         raise _no_split(path, split)
     return Place(ours, split=split)
@@ -297,7 +297,7 @@ def _without_classes(layout: Callable[[Path, str], Place | None]) -> Callable[..
 
 def _coco(path: Path, split: str) -> Place | None:
     """COCO, CVAT and JSON of Label Studio, also as Roboflow exports it: images, and one file for each split."""
-    named = SPLIT_WORDS.get(split, (split,))
+    named = SPLIT_NAMES.get(split, (split,))
     folders = (path, path / "annotations", *(path / word for word in named))
     files = {file: _words(file, path) for folder in folders for file in _albums_in(folder) if is_album(file)}
     ours = [file for file, words in files.items() if words & set(named)]
@@ -339,11 +339,11 @@ def album_place(file: Path, wanted: str, split: str) -> Place:
         split: that of the whole file, empty where it has none.
     """
     labels, parts = list(album_labels(file)), album_parts(file)
-    if wanted and (said := {part.lower() for part in parts.values()}) & _EVERY_SPLIT:
-        labels = [name for name in labels if parts.get(name, "").lower() in SPLIT_WORDS.get(wanted, (wanted,))]
+    if wanted and (named := {part.lower() for part in parts.values()}) & _EVERY_SPLIT:
+        labels = [name for name in labels if parts.get(name, "").lower() in SPLIT_NAMES.get(wanted, (wanted,))]
         split = wanted
         if not labels:
-            raise InputError(f"{file}: found images of {some(sorted(said), 8)}, expected the split {split}")
+            raise InputError(f"{file}: found images of {some(sorted(named), 8)}, expected the split {split}")
     first = next(iter(labels), "")
     names = [name for name in (first, without_upload(first)) if name]
     # Label Studio names files by what it called them when they were uploaded.

@@ -31,7 +31,7 @@ _NUMBERS, _FEW = re.compile(r"\d+"), 2
 # No data set has so many classes: greater numbers of 16 bits are depths or instances. 65535 is void.
 _MOST_CLASSES, _VOID = 1023, 65535
 # Share of the names that differ from others by a word alone, and how many such words there may be.
-_SHARED, _MOST_WORDS = 0.3, 3
+_SHARED, _MOST_SUFFIXES = 0.3, 3
 _WORD = re.compile(r"(?<=[^\W_])[\W_][^\W\d_]+$")
 # Up to this many folders may separate photographs from masks; more are drives or cities.
 _MOST_KINDS = 6
@@ -109,10 +109,11 @@ def other_pictures(names: Sequence[str]) -> list[str]:
         found = _WORD.search(key.rpartition("/")[2])
         cores[key[: len(key) - len(found[0])] if found else key].append(key)
     several = {core: sorted(same, key=len) for core, same in cores.items() if len(same) > 1}
-    words = Counter(key[len(core) :] for core, same in several.items() for key in same)
+    suffixes = Counter(key[len(core) :] for core, same in several.items() for key in same)
     # A word that stands once is the image's name: north, south.
-    alike = [key for core, same in several.items() for key in same[1:] if words[key[len(core) :]] > 1]
-    return [keys[key] for key in alike] if len(alike) >= _SHARED * len(names) and len(words) <= _MOST_WORDS else []
+    alike = [key for core, same in several.items() for key in same[1:] if suffixes[key[len(core) :]] > 1]
+    enough = len(alike) >= _SHARED * len(names) and len(suffixes) <= _MOST_SUFFIXES
+    return [keys[key] for key in alike] if enough else []
 
 
 def _by_pattern(names: Sequence[str]) -> list[list[str]]:
@@ -165,11 +166,11 @@ def _kinds_by_folder(keys: Mapping[str, str]) -> list[list[str]]:
         for parts in parted.values():
             if len(parts) > place:
                 cores[(*parts[:place], "", *parts[place + 1 :])].add(parts[place])
-        words = {word for several in cores.values() if len(several) > 1 for word in several}
-        if not 2 <= len(words) <= _MOST_KINDS or any(word.isdigit() for word in words):
+        kind_names = {word for several in cores.values() if len(several) > 1 for word in several}
+        if not 2 <= len(kind_names) <= _MOST_KINDS or any(word.isdigit() for word in kind_names):
             continue
         for name, parts in parted.items():
-            if len(parts) > place and parts[place] in words:
+            if len(parts) > place and parts[place] in kind_names:
                 kinds[parts[place]].append(name)
         found += kinds.values()
     return found

@@ -198,7 +198,7 @@ def _but_for_one_word(keys: Collection[str], files: Collection[str]) -> Pairing 
     A word that all of a side have and the other side has not is left out: ``train_images/1`` and ``train_masks/1``. If
     there are several, as in ``row1_col2`` and ``y1_x2``, the numbers may have changed places, and nothing is compared.
     """
-    common = [_words_of_all(side) for side in (keys, files)]
+    common = [_parts_of_all(side) for side in (keys, files)]
     roles = [own - other for own, other in (common, reversed(common))]
     if max(map(len, roles)) > 1:
         return None
@@ -213,7 +213,7 @@ def _are_signed(keys: Collection[str], files: Collection[str]) -> bool:
     return any(0 < count < every for count, every in counts)
 
 
-def _words_of_all(keys: Iterable[str]) -> frozenset[str]:
+def _parts_of_all(keys: Iterable[str]) -> frozenset[str]:
     common: frozenset[str] | None = None
     for key in keys:
         words = frozenset(part for part in _parts(key) if not part.isdigit())

@@ -25,7 +25,7 @@ from crots.artefacts import CONFIDENCE, LABEL_IDS
 from crots.class_maps import ClassMap, UnknownIds, identity_map
 from crots.config import Size
 from crots.data.encodings import Encoding
-from crots.data.folder_listing import key_of, keyed, list_labels, lossy_words
+from crots.data.folder_listing import key_of, keyed, list_labels, lossy_note
 from crots.data.labels import decode, detect_encoding, is_coloured, read_ids
 from crots.data.matching import label_ending, match, some
 from crots.data.readings import AmbiguousLabels, voids
@@ -372,8 +372,8 @@ def _prediction_files(folder: Path) -> tuple[dict[str, Path], bool]:
         raise InputError(f"{folder}: found {counts}, expected one kind; pick the folder of one")
     if not found:
         others = Counter(os.path.splitext(name)[1] for name, _ in files_below(folder))  # noqa: PTH122 - may be many
-        words = some([f"{count} {suffix or 'other'} files" for suffix, count in others.most_common()])
-        but = lossy_words(folder) or (f", but {words}" if others else "")
+        listed = some([f"{count} {suffix or 'other'} files" for suffix, count in others.most_common()])
+        but = lossy_note(folder) or (f", but {listed}" if others else "")
         raise InputError(
             f"{folder}: found no predictions{but}, expected label PNGs, {ARRAY} or {ARCHIVE} files; pick another folder"
         )

@@ -20,7 +20,7 @@ from crots.events import Remark
 from crots.label_files import TRAIN_IDS, StoredLabels
 from crots.taxonomy import ClassSet, Colour, count_labels
 
-WORDS: dict[Encoding, str] = {
+ENCODING_TEXTS: dict[Encoding, str] = {
     "train": "train ids",
     "raw": "the data set's own ids",
     "colour": "colours",
@@ -54,7 +54,7 @@ class AmbiguousLabels(InputError):
     def __init__(
         self, where: str, choices: Mapping[Encoding, str], found: str, remedy: str, field: str = "data.val_encoding"
     ) -> None:
-        either = " or ".join(f"{name} ({words})" for name, words in choices.items())
+        either = " or ".join(f"{name} ({meaning})" for name, meaning in choices.items())
         super().__init__(f"{where}: the labels hold {found}, which can mean {either}; {remedy}", field=field)
         self.choices = dict(choices)
 
@@ -367,7 +367,7 @@ class _Judge:
         white = " and ".join(map(str, whites))
         if any(label == 0 for (value, _), label in mask.labels.items() if value in whites):
             # A palette that shows 255 as black.
-            raise self.ambiguous({"train": f"{white} is ignored", "mask": f"as coloured, {self.words(mask)}"})
+            raise self.ambiguous({"train": f"{white} is ignored", "mask": f"as coloured, {self.summary(mask)}"})
         # If some files hold 1 and others 255, then 255 may mean ignored.
         together = any(0 in file.values and file.values & set(whites) for file in self.files)
         if whites and (1 in self.values or not together):
@@ -414,7 +414,7 @@ class _Judge:
         raise unknown_ids(str(worst.path), wrong, self.classes)
 
     def reported(self, reading: _Reading, why: str = "") -> tuple[Encoding, list[Remark]]:
-        text = f"labels are {WORDS[reading.encoding]}: {self.found}" + (f"; {why}" if why else "")
+        text = f"labels are {ENCODING_TEXTS[reading.encoding]}: {self.found}" + (f"; {why}" if why else "")
         notes = [Remark(text, "labels")]
         if reading.seen == {0} and len(self.classes) > 1:
             # Black files of colours without black, too, are the first class as far as anybody can see.
@@ -452,9 +452,9 @@ class _Judge:
         return AmbiguousLabels(where, choices, self.found, more or CHOOSE)
 
     def meanings(self, *readings: _Reading) -> dict[Encoding, str]:
-        return {reading.encoding: self.words(reading) for reading in readings}
+        return {reading.encoding: self.summary(reading) for reading in readings}
 
-    def words(self, reading: _Reading) -> str:
+    def summary(self, reading: _Reading) -> str:
         """Summarises how a reading maps the values."""
         by_class: dict[str, list[int]] = {}
         for (value, _), label in sorted(reading.labels.items(), key=lambda item: item[0][0]):

@@ -17,7 +17,7 @@ from crots.errors import InputError
 
 _SPLITS = ("train", "val", "test", "trainval")
 # What the folders of splits are called, where a data set has no names of its own.
-SPLIT_WORDS: dict[str, tuple[str, ...]] = {
+SPLIT_NAMES: dict[str, tuple[str, ...]] = {
     "train": ("train", "training"), "val": ("val", "valid", "validation"), "test": ("test", "testing"),
 }  # fmt: skip
 # The split of an export that has none.
@@ -399,18 +399,18 @@ def _folder_of(release: Release, base: Path, split: str) -> str:
     """The folder of a split: the release's own, or the first that is there of those that it may be called."""
     if split in release.splits:
         return release.splits[split]
-    words = (*SPLIT_WORDS.get(split, (split,)), *([_WHOLE] if split == "train" else []))
-    return next((word for word in words if (base / release.images.format(split=word)).is_dir()), split)
+    names = (*SPLIT_NAMES.get(split, (split,)), *([_WHOLE] if split == "train" else []))
+    return next((word for word in names if (base / release.images.format(split=word)).is_dir()), split)
 
 
 def _split_of(folder: str) -> str:
-    return next((split for split, words in SPLIT_WORDS.items() if folder in words), folder)
+    return next((split for split, names in SPLIT_NAMES.items() if folder in names), folder)
 
 
 def _is_split(release: Release, base: Path, part: str) -> bool:
     if part in release.splits.values():
         return True
-    known = {*_SPLITS, _WHOLE}.union(*SPLIT_WORDS.values())
+    known = {*_SPLITS, _WHOLE}.union(*SPLIT_NAMES.values())
     return part in known and (base / release.images.format(split=part)).is_dir()
 
 
@@ -431,7 +431,7 @@ def _list_of(pattern: Path, split: str) -> Path | None:
     """
     with contextlib.suppress(OSError), os.scandir(pattern.parent) as entries:
         found = {Path(entry.name).stem.lower(): Path(entry.path) for entry in entries if entry.name.endswith(".txt")}
-        if ours := next((found[word] for word in (split, *SPLIT_WORDS.get(split, ())) if word in found), None):
+        if ours := next((found[word] for word in (split, *SPLIT_NAMES.get(split, ())) if word in found), None):
             return ours
         if others := [name for name in (*_SPLITS, *_LONG.values()) if name in found]:
             raise InputError(

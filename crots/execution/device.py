@@ -33,9 +33,9 @@ def resolve_device(name: str) -> torch.device:
         )
     if kind == "cpu":
         return torch.device("cpu")
-    count, words = device_count(kind), kind.upper()
+    count, label = device_count(kind), kind.upper()
     if int(number or 0) >= count:
-        found = f"{count} {words} devices" if count else f"no {words} device"
+        found = f"{count} {label} devices" if count else f"no {label} device"
         raise InputError(
             f"device: {name} was requested, but {found} found here; choose cpu as `runtime.device`",
             field="runtime.device",

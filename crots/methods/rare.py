@@ -97,11 +97,11 @@ class RareClass:
     def reason(self) -> str:
         """The rules in words."""
         share = f"{self.share:.0%}" if self.share >= 0.1 else f"{100 * self.share:.2g}%"
-        words = {
+        reasons = {
             "confidence": f"among the least confident (mean {self.mean_confidence:.2f})",
             "frequency": f"among the least frequent ({share} of pixels)",
         }
-        return " and ".join(words[rule] for rule in self.rules)
+        return " and ".join(reasons[rule] for rule in self.rules)
 
 
 def rule_count(classes: int) -> int:

@@ -175,10 +175,10 @@ def _best(
     if len(strips) == 2 and len(averages) == 1:
         (average,), (other,) = averages, set(strips) - set(averages)
         if not other:
-            words = f"the moving average of the weights lies under {average}; that prefix selects it"
-            return "", best[0][1], words
-        words = f"the moving average of the weights, {average}, is used, not {other}; the prefix {other} selects that"
-        return average, best[0][1], words
+            note = f"the moving average of the weights lies under {average}; that prefix selects it"
+            return "", best[0][1], note
+        note = f"the moving average of the weights, {average}, is used, not {other}; the prefix {other} selects that"
+        return average, best[0][1], note
     if len(strips) > 1 and strips[0]:
         raise InputError(
             f"{name} holds the network {len(strips)} times, under {', '.join(strips)}; "

@@ -90,8 +90,8 @@ def _refusal(path: Path) -> str:
     if is_pointer(path):
         return f"{path}: is a Git LFS pointer, not the weights themselves; run `git lfs pull` in its repository"
     wanted = "an ONNX file" if path.suffix.lower() == ".onnx" else "a state dict (.pth, .ckpt) or safetensors"
-    if words := stranger(path):
-        return f"{path} is {words}; expected {wanted}"
+    if reason := stranger(path):
+        return f"{path} is {reason}; expected {wanted}"
     return (
         f"{path} ({path.stat().st_size} bytes) is cut short, damaged or no model file; expected {wanted}; copy or "
         "download it again"

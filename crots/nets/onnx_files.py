@@ -51,10 +51,10 @@ def open_session(path: Path, device: torch.device) -> Any:
 
 def unreadable(path: Path, error: BaseException) -> InputError:
     """Returns the error for a file that is not an ONNX file, or one for another version, in one line."""
-    if words := stranger(path):
-        return InputError(f"{path} is {words}; expected an ONNX file")
+    if text := stranger(path):
+        return InputError(f"{path} is {text}; expected an ONNX file")
     reason = reason_of(error)
-    remedy = next((words for sign, words in _REMEDIES.items() if sign in reason), "copy or export it again")
+    remedy = next((text for sign, text in _REMEDIES.items() if sign in reason), "copy or export it again")
     return InputError(f"{path} cannot be read as an ONNX file ({reason}); {remedy}")
 
 
@@ -147,8 +147,8 @@ def _check_length(path: Path, tensor: Any, place: Path) -> None:
     stated = {entry.key: entry.value for entry in tensor.external_data}
     offset, length = (int(text) if (text := stated.get(key, "0")).isdecimal() else 0 for key in ("offset", "length"))
     if offset + length > (held := place.stat().st_size):
-        words = stranger(place) or f"cut short: it holds {held:,} bytes, expected {offset + length:,}; copy it again"
-        raise InputError(f"{path}: its weights lie in {place.name[:200]}, which is {words}")
+        message = stranger(place) or f"cut short: it holds {held:,} bytes, expected {offset + length:,}; copy it again"
+        raise InputError(f"{path}: its weights lie in {place.name[:200]}, which is {message}")
 
 
 def _made_by(graph: Any) -> int:

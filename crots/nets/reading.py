@@ -236,14 +236,14 @@ def _damaged(path: Path, error: BaseException) -> InputError:
         return InputError(
             f"{path}: is a Git LFS pointer, not the weights themselves; run `git lfs pull` in its repository"
         )
-    if words := stranger(path):
-        return InputError(f"{path} is {words}; expected a state dict (.pth, .ckpt) or safetensors")
+    if message := stranger(path):
+        return InputError(f"{path} is {message}; expected a state dict (.pth, .ckpt) or safetensors")
     reason = type(error).__name__
     # The informative part of torch's message; the rest advises to switch the safety off.
-    for words in ("failed finding central directory", "unexpected EOF", "HeaderTooLarge", "not a ZIP archive",
+    for message in ("failed finding central directory", "unexpected EOF", "HeaderTooLarge", "not a ZIP archive",
                   "InvalidHeader", "MetadataIncompleteBuffer", "incomplete metadata"):  # fmt: skip
-        if words in str(error):
-            reason = words
+        if message in str(error):
+            reason = message
     return InputError(
         f"{path} ({size} bytes) is truncated, damaged or no weights file ({reason}); "
         "expected a state dict (.pth, .ckpt) or safetensors; copy or download it again"

@@ -89,9 +89,9 @@ def stranger(path: Path) -> str:
         if not whole:
             return "an empty file; copy or download it again"
         head = whole.lstrip().lower()
-        for start, words in _STRANGERS.items():
+        for start, description in _STRANGERS.items():
             if head.startswith(start.lower()):
-                return words
+                return description
         if text := _text(whole):
             return f"text ({text!r}), not a model; choose or download another file"
         return _archived(path) if whole.startswith(b"PK") else ""

@@ -311,4 +311,4 @@ def _normalisation(options: SourceOptions, base: Normalisation | None) -> tuple[
         "`source.mean` (three numbers in 0..255 units)": mean,
         "`source.scale` (one or three numbers in 0..255 units)": scale,
     }
-    return None, [words for words, value in values.items() if not value]
+    return None, [name for name, value in values.items() if not value]

@@ -67,20 +67,20 @@ def ticks(low: float, high: float, count: int) -> list[float]:
     return [place * step for place in range(first, last + 1)]
 
 
-def chart(parts: Sequence[Stretch], names: Sequence[str], words: str, box: PlotSize = LARGE) -> Markup:
+def chart(parts: Sequence[Stretch], names: Sequence[str], description: str, box: PlotSize = LARGE) -> Markup:
     """Draws curves; the stages follow one another on the axis.
 
     Args:
         parts: stages with their curves; at least one value.
         names: of the curves; their order gives the colours.
-        words: text alternative for screen readers.
+        description: text alternative for screen readers.
         box: how large.
     """
     frame = _Frame(box, parts)
     drawn = [*_grid(frame), *_stages(frame, parts)]
     for part, start in zip(parts, frame.starts, strict=True):
         drawn += [_line(frame, curve, start, names.index(curve.name) % COLOURS) for curve in part.curves]
-    return tag("svg", *drawn, viewBox=f"0 0 {box.width:g} {box.height:g}", role="img", aria_label=words)
+    return tag("svg", *drawn, viewBox=f"0 0 {box.width:g} {box.height:g}", role="img", aria_label=description)
 
 
 def _grid(frame: _Frame) -> list[Markup]:

@@ -40,15 +40,15 @@ def joined(parts: Iterable[str]) -> Markup:
     return Markup("".join(part if isinstance(part, Markup) else html.escape(printable_lines(part)) for part in parts))
 
 
-def picture(content: bytes, kind: str, words: str) -> Markup:
+def picture(content: bytes, kind: str, description: str) -> Markup:
     """Returns an image that is embedded in the page.
 
     Args:
         content: the file.
         kind: ``png`` or ``jpeg``.
-        words: what it shows, for those who cannot see it.
+        description: what it shows, for those who cannot see it.
     """
-    return tag("img", src=f"data:image/{kind};base64,{base64.b64encode(content).decode()}", alt=words)
+    return tag("img", src=f"data:image/{kind};base64,{base64.b64encode(content).decode()}", alt=description)
 
 
 def html_table(

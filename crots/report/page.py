@@ -25,7 +25,7 @@ def render_page(facts: Facts) -> str:
     body = tag(
         "main",
         *_head(facts, summary),
-        *_words(summary),
+        *_summary(summary),
         *class_section(facts),
         *_pictures(facts),
         *_curves(facts),
@@ -94,7 +94,7 @@ def _tiles(facts: Facts) -> list[Markup]:
     return [tag("div", tag("b", value), tag("span", label), class_="tile") for value, label in found]
 
 
-def _words(summary: Story) -> list[Markup]:
+def _summary(summary: Story) -> list[Markup]:
     parts = (
         ("What changed", summary.changed),
         ("Better", summary.better),
@@ -140,8 +140,8 @@ def _shots(row: Picture, model: str) -> list[Markup]:
         (f"labels of {model}", row.after, "png", "labels", model.capitalize()),
     )
     figures = []
-    for words, content, kind, look, caption in parts:
-        image = tag("div", picture(content, kind, f"{row.key}: {words}"), class_=look)
+    for label, content, kind, look, caption in parts:
+        image = tag("div", picture(content, kind, f"{row.key}: {label}"), class_=look)
         figures.append(tag("figure", image, tag("figcaption", caption)))
     heading = tag("h3", row.key, " ", tag("span", f"{row.kind}: {row.changed:.1%} of its labels", class_="soft small"))
     return [tag("div", heading, tag("div", *figures, class_="shots"))]
@@ -189,9 +189,9 @@ def _multiples(parts: Sequence[Stretch]) -> list[Markup]:
         own = [Stretch(p.title, p.length, [curve for curve in p.curves if curve.name == name]) for p in parts]
         own = [part for part in own if part.curves]
         first, last = own[0].curves[0].values[0], own[-1].curves[0].values[-1]
-        words = f"{name} over optimiser steps"
+        label = f"{name} over optimiser steps"
         head = tag("p", tag("b", name), tag("span", f"{first:.3f} → {last:.3f}"))
-        found.append(tag("div", head, chart(own, [name], words, SMALL)))
+        found.append(tag("div", head, chart(own, [name], label, SMALL)))
     if not found:
         return []
     text = (

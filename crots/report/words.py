@@ -108,8 +108,8 @@ def _headline(before: ModelScore, now: ModelScore, tone: Tone) -> str:
     old, new = f"{before.miou:.1%} ({title(before.subject)})", f"{now.miou:.1%} ({title(now.subject)})"
     if tone == "even":
         return f"About as good as before: mIoU {old} and {new} now, {points(now.miou - before.miou)} points."
-    words = ("Better", "rose") if tone == "better" else ("Worse", "fell")
-    return f"{words[0]}: mIoU {words[1]} from {old} to {new}, {points(now.miou - before.miou)} points."
+    verbs = ("Better", "rose") if tone == "better" else ("Worse", "fell")
+    return f"{verbs[0]}: mIoU {verbs[1]} from {old} to {new}, {points(now.miou - before.miou)} points."
 
 
 def points(gain: float) -> str:

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from crots.data.readings import WORDS, AmbiguousLabels
+from crots.data.readings import ENCODING_TEXTS, AmbiguousLabels
 from crots.errors import CrotsError
 from crots.nets.units import OtherUnits
 from crots.project import Project
@@ -55,7 +55,7 @@ def check(name: str, config: ProjectConfig, root: Path, trusted: Collection[Code
         # Labels that can be read in two ways are a question.
         choices = error.choices if isinstance(error, AmbiguousLabels) else {}
         field = error.field or ""
-        offers = tuple(Offer(f"Read as {WORDS[name]}", {field: name}) for name in choices)
+        offers = tuple(Offer(f"Read as {ENCODING_TEXTS[name]}", {field: name}) for name in choices)
         if isinstance(error, OtherUnits):
             offers = (Offer(f"Use {error.value}", {field: error.value}),)
         return Finding("bad", in_window(str(error)), offers=offers)

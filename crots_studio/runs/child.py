@@ -25,7 +25,7 @@ from crots.errors import CrotsError, InputError
 from crots.eventlog import running
 from crots.events import Event, StageFinished, from_json
 from crots.execution.control import STOP_FILE
-from crots.files import make_folder, tells_of_memory, write_json
+from crots.files import make_folder, mentions_memory, write_json
 from crots.interpreter import child_environment, module_command
 from crots.ownership import check_place
 from crots.project import STUDIO, Project
@@ -219,7 +219,7 @@ class ChildRun:
         # The last line of its output is the reason: our own message, or the end of a traceback.
         words = tail.strip().splitlines()[-1] if tail.strip() else "no output"
         message = f"the run's process ended with code {code}: {words}"
-        return RunEnd("failed", self._at_work, message, tail, code, "memory" if tells_of_memory(words) else "")
+        return RunEnd("failed", self._at_work, message, tail, code, "memory" if mentions_memory(words) else "")
 
     def stop(self) -> None:
         """Stops the run after the current step."""
