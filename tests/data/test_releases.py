@@ -182,21 +182,22 @@ def test_an_export_in_the_form_of_cityscapes_has_ids_of_its_own(tmp_path):
 
 
 def test_two_folders_of_the_same_places_in_other_bands_are_a_question(tmp_path):
+    folder = tmp_path / "Potsdam"
     classes = load_class_set("isprs")
     for name in ("potsdam-rgb", "potsdam-irrg"):
         images, labels, ids, *_ = TREES[name]
-        save(tmp_path, images, labels, ids, colours=COLOURS[name])
+        save(folder, images, labels, ids, colours=COLOURS[name])
     for end in ("all_noBoundary/top_potsdam_2_{}_label_noBoundary", "for_participants/top_potsdam_2_{}_label"):
-        save(tmp_path, "", f"5_Labels_{end}.tif", [2, 2, 2], colours=COLOURS["potsdam-rgb"])
-    for picked in (tmp_path, tmp_path.parent):
+        save(folder, "", f"5_Labels_{end}.tif", [2, 2, 2], colours=COLOURS["potsdam-rgb"])
+    for picked in (folder, tmp_path):
         with pytest.raises(InputError, match=r"found 2_Ortho_RGB, 3_Ortho_IRRG, which show the same .* pick the one"):
             open_dataset(picked, classes=classes)
-    dataset = open_dataset(tmp_path / "3_Ortho_IRRG", classes=classes)
+    dataset = open_dataset(folder / "3_Ortho_IRRG", classes=classes)
     assert (dataset.layout, len(dataset), dataset.labelled) == ("potsdam-irrg", 2, 2)
     assert {sample.label.parent.name for sample in dataset.samples} == {"5_Labels_all"}
     assert all("IRRG" in sample.image.name for sample in dataset.samples)
     # Labels alone.
-    assert inspect(tmp_path / "5_Labels_all", classes).problems == ()
+    assert inspect(folder / "5_Labels_all", classes).problems == ()
 
 
 def test_cityscapes_in_fog(tmp_path):
