@@ -94,6 +94,18 @@ def test_shipped_names_stay_names(crots, city, predictions, tmp_path):
     assert "every pixel counts as certain" in ran.out
 
 
+def test_a_folder_that_is_called_like_a_class_set_is_not_taken_for_it(crots, city, predictions, tmp_path, monkeypatch):
+    """Data sets lie in folders of their names, and commands are given beside them."""
+    for name in ("camvid", "cityscapes", "cityscapes-to-camvid", "random"):
+        (tmp_path / "here" / name).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here")
+    ran = crots("init", tmp_path / "p", *black_box(city, predictions))
+    assert ran.code == 0, ran.err
+    config = Project.open(tmp_path / "p").config
+    assert (config.task.classes, str(config.task.class_map)) == ("camvid", "cityscapes-to-camvid")
+    assert (config.task.source_classes, str(config.student.weights)) == ("cityscapes", "random")
+
+
 def test_preset_then_flags_then_set(crots, words, tmp_path):
     ran = crots("init", tmp_path / "p", *words, "--preset", "gta5-to-cityscapes", "--set", "adapt.batch=2")
     assert ran.code == 0, ran.err

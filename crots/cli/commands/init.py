@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from crots.errors import InputError
 from crots.files import expanded
 from crots.project import CONFIG_NAME, Project, unfit
 from crots.project_config import ProjectConfig, build_config, load_preset, named_paths, override, preset_names
+from crots.resources import shipped
 
 if TYPE_CHECKING:
     from crots.taxonomy import ClassSet
@@ -121,10 +123,17 @@ def settled(config: ProjectConfig) -> ProjectConfig:
     """Makes every path of the configuration absolute, as seen from the current folder."""
     changes: dict[str, Any] = {}
     for name, (info, value) in named_paths(config).items():
-        # A value that is not a file names something shipped.
-        if info.path != "name or file" or expanded(value).exists():
+        # Names are names even where a folder is called so, as that of a data set.
+        if info.path != "name or file" or (str(value) not in _names(name) and expanded(value).exists()):
             changes[name] = os.path.normpath(expanded(value).absolute())
     return override(config, changes)
+
+
+def _names(option: str) -> Collection[str]:
+    """Returns what an option that takes a name or a file understands as a name."""
+    if option == "student.weights":
+        return ("source", "random", opt.IMAGENET)
+    return shipped("class-maps" if option == "task.class_map" else "classes")
 
 
 def in_own_form(config: ProjectConfig, root: Path) -> ProjectConfig:
