@@ -254,6 +254,7 @@ def glance(found: PredictionSet, images: Mapping[str, Path], stretched: Size | N
     means, highest, lowest, void, turned = [], 0.0, 1.0, 0, 0
     classes = len(found.class_map.source)
     chance, unsure, pixels = 1 / classes if classes > 1 else 0.0, 0, 0
+    seen: set[int] = set()
     for key in chosen_keys:
         of = image_size(images[key]) if key in images else None
         read = found.read(key, None, of=of, stretched=stretched)
@@ -264,6 +265,7 @@ def glance(found: PredictionSet, images: Mapping[str, Path], stretched: Size | N
         unsure += int((valid < chance - _CUT).sum())
         pixels += valid.size
         void += valid.size == 0
+        seen.update(np.unique(read.labels[read.labels != found.class_map.target.ignore]).tolist())
         turned += key in images and is_turned(images[key])
     count, warnings = len(chosen_keys), []
     if not found.soft and not found.confidences:
@@ -298,6 +300,13 @@ def glance(found: PredictionSet, images: Mapping[str, Path], stretched: Size | N
     if void:
         warnings.append(
             f"{void} of {count} predictions checked contain only ignored pixels; check their ids and class map"
+        )
+    # Two images may well show one thing.
+    if len(seen) == 1 < len(found.class_map.target) and count - void > 2:
+        name = found.class_map.target.names[seen.pop()]
+        warnings.append(
+            f"the {count} predictions checked say {name} everywhere: a student learns to do the same; check the model "
+            "that made them, and the class map"
         )
     if turned:
         warnings.append(

@@ -101,7 +101,7 @@ def label_images(job: LabelJob, context: Context) -> Iterator[Event]:
     if batches:
         yield from _prepare(samples, job, context)
     yield from _label(batches, job, writer, context, meter)
-    text, void = workers.from_first(lambda: _finished(writer, samples, job.classes))
+    text, void, only = workers.from_first(lambda: _finished(writer, samples, job.classes))
     if void == len(samples):
         raise InputError(
             f"the source's labels of all {void} images are ignore everywhere, so there is nothing to learn; check the "
@@ -112,12 +112,26 @@ def label_images(job: LabelJob, context: Context) -> Iterator[Event]:
     if void:
         text = f"{void} of {len(samples)} images are ignore everywhere: nothing is learnt from them"
         yield Note(stage=context.stage, text=text, level="warning")
+    if only:
+        text = (
+            f"the source predicts {only} for every pixel of all {len(samples)} images, so the student learns to do the "
+            "same; check the weights of the source, its mean, scale and channel order, and the class map"
+        )
+        yield Note(stage=context.stage, text=text, level="warning")
 
 
-def _finished(writer: LabelWriter, samples: Sequence[Sample], classes: ClassSet) -> tuple[str, int]:
-    """Finishes the stage's files; returns a summary line, and the number of images without any label."""
+def _finished(writer: LabelWriter, samples: Sequence[Sample], classes: ClassSet) -> tuple[str, int, str]:
+    """Finishes the stage's files.
+
+    Returns:
+        A summary line; the number of images without any label; the class that is all there is, where there are more.
+    """
     rows = writer.finish(samples)
-    return summary(rows, classes), sum(not any(row["pixels"]) for row in rows)
+    seen = [
+        name for name, pixels in zip(classes.names, total_statistics(rows, len(classes)).pixels, strict=True) if pixels
+    ]
+    only = seen[0] if len(seen) == 1 < len(classes) else ""
+    return summary(rows, classes), sum(not any(row["pixels"]) for row in rows), only
 
 
 def read_all(

@@ -335,6 +335,20 @@ def test_a_glance_says_what_is_odd(tmp_path):
         glance(*said(tmp_path / "quarter", labels, exif=6))
 
 
+def test_predictions_of_one_class_everywhere_are_said(tmp_path):
+    labels = np.zeros((8, 16), np.uint8)
+    for number in range(4):
+        write_labels(tmp_path / "one" / f"{number}.png", labels)
+        write_labels(tmp_path / "two" / f"{number}.png", labels + (number == 3))
+    (one,) = [
+        text for text in glance(open_predictions(tmp_path / "one", None, SOURCE, MAP), {}).warnings if "say" in text
+    ]
+    assert one.startswith("the 4 predictions checked say x everywhere")
+    assert not [
+        text for text in glance(open_predictions(tmp_path / "two", None, SOURCE, MAP), {}).warnings if "say" in text
+    ]
+
+
 @pytest.mark.parametrize("share", [0.03, 0.2])
 def test_confidence_that_no_winning_class_can_have_is_said(tmp_path, share):
     confidence = np.full((10, 20), 250)

@@ -16,6 +16,11 @@ def test_predictions_that_can_be_read_in_two_ways_are_a_question(look, images, t
     assert {"source.encoding": "raw"} in [dict(offer.settings) for offer in found.offers]
 
 
+def test_predictions_of_one_class_everywhere_are_a_warning(look, images, tmp_path):
+    found = look("source", data__target=images, task__classes="camvid", source__predictions=labels(tmp_path / "x", [4]))
+    assert found.level == "warning" and "say pavement everywhere" in found.text, found.text
+
+
 def test_predictions_are_matched_and_their_ids_checked(look, images, tmp_path):
     folder = labels(tmp_path / "said", [0, 10])
     given = {"data__target": images, "task__classes": "camvid", "source__predictions": folder}
