@@ -10,12 +10,13 @@ import os
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from crots.config import unknown_name
 from crots.data.encodings import ENCODINGS, Encoding
 from crots.data.folder_listing import key_of, keyed, list_files, list_folder, list_labels, lossy_note
+from crots.data.foreign_labels import foreign_labels
 from crots.data.label_studio import is_mask_name
 from crots.data.layouts import Place, album_place, find_place, unused_labels
 from crots.data.lists import read_list
@@ -128,6 +129,8 @@ def open_dataset(
         raise InputError(f"{path}: no such file or folder; expected images, a data-set root or a list file")
     if label_root is not None:
         return _with_labels(dataset, label_root, encoding, classes)
+    if path.is_dir() and not dataset.labelled and not dataset.notes and (foreign := foreign_labels(path)):
+        return replace(dataset, notes=(unused_labels(foreign),))
     return dataset
 
 
@@ -301,6 +304,8 @@ def no_labels(folder: Path) -> str:
     """Says that a folder holds no label files, and what it holds instead; or that a file of many labels lists none."""
     if folder.is_file():
         return f"{folder}: lists no images, expected some with their labels; export the labels again"
+    if foreign := foreign_labels(folder):
+        return f"{folder}: found no label files that can be read; {foreign}"
     others = Counter(os.path.splitext(name)[1].lower() for name, _ in files_below(folder))  # noqa: PTH122 - may be many
     listed = some([f"{count} {suffix or 'other'} files" for suffix, count in others.most_common()])
     but = lossy_note(folder) or (f", but {listed}" if listed else "")
