@@ -327,11 +327,11 @@ class ProjectActions(QObject):
 
     # Messages.
 
-    def tell(self, title: str, words: str) -> None:
+    def tell(self, title: str, message: str) -> None:
         """Shows why a request of the user failed."""
-        words = in_window(words)
-        self._session.problem.emit(words)
-        box = QMessageBox(QMessageBox.Icon.Warning, title, words, QMessageBox.StandardButton.Ok, self._window)
+        message = in_window(message)
+        self._session.problem.emit(message)
+        box = QMessageBox(QMessageBox.Icon.Warning, title, message, QMessageBox.StandardButton.Ok, self._window)
         box.setTextFormat(Qt.TextFormat.PlainText)
         box.finished.connect(box.deleteLater)
         self.message = box

@@ -65,7 +65,7 @@ class Leaving(QObject):
     def _about(self) -> str:
         session = self._session
         apart = session.run.detached or not session.run.busy
-        words = (
+        text = (
             "It runs in a separate process and can continue in the background; the window shows it again when you open "
             "the project. If you stop it, it ends after the current step and keeps the work so far."
             if apart
@@ -73,7 +73,7 @@ class Leaving(QObject):
             "continues in a separate process."
         )
         waiting = session.queue.waiting if session.queue.running else 0
-        return f"{words} The queue ({waiting} waiting) continues when you start it again." if waiting else words
+        return f"{text} The queue ({waiting} waiting) continues when you start it again." if waiting else text
 
     def leave(self, *, go_on: bool) -> None:
         """Stops the run and then closes the window; with ``go_on`` a child process takes over where it stopped."""

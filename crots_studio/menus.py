@@ -61,15 +61,15 @@ class Menus:
         self.refresh()
 
     def _add(
-        self, menu: QMenu, words: str, act: Callable[[], object], keys: Keys | None = None, sign: str = ""
+        self, menu: QMenu, label: str, act: Callable[[], object], keys: Keys | None = None, sign: str = ""
     ) -> QAction:
-        action = menu.addAction(words)
+        action = menu.addAction(label)
         if sign:
             action.setIcon(icon(sign))
         action.triggered.connect(lambda _=False: act())
         if keys is not None:
             action.setShortcut(QKeySequence(keys))
-        self.actions[words.replace("&", "").removesuffix(" ...")] = action
+        self.actions[label.replace("&", "").removesuffix(" ...")] = action
         return action
 
     def _file(self, menu: QMenu) -> None:
@@ -150,8 +150,8 @@ class Menus:
             ("S&ettings", "F3", not settings.isHidden(), workspace.show_settings, workspace.settings_shown),
             ("&Log", "F4", log.is_unfolded, log.unfold, log.unfolded),
         )
-        for words, keys, checked, act, changed in shown:
-            action = menu.addAction(words)
+        for label, keys, checked, act, changed in shown:
+            action = menu.addAction(label)
             action.setCheckable(True)
             action.setChecked(checked)
             action.setShortcut(keys)
@@ -159,7 +159,7 @@ class Menus:
             action.triggered.connect(lambda _=False, action=action, act=act: act(action.isChecked()))
             if changed is not None:
                 changed.connect(action.setChecked)
-            self.actions[words.replace("&", "")] = action
+            self.actions[label.replace("&", "")] = action
             self._of_workspace.append(action)
 
     def palette_entries(self) -> dict[PaletteEntry, Callable[[], object]]:
@@ -177,7 +177,7 @@ class Menus:
                 for info in (info for info in describe(options) if info.stored):
                     path = f"{section}.{info.name}"
                     entry = PaletteEntry(
-                        option_title(path), f"Settings, {section_title(section)}", words=f"{path} {info.help}"
+                        option_title(path), f"Settings, {section_title(section)}", keywords=f"{path} {info.help}"
                     )
                     found[entry] = partial(self._project_actions.show_option, path)
         return found
@@ -201,8 +201,8 @@ class Menus:
         for name, text in zip(("Undo", "Redo"), self._project_actions.undo_texts, strict=True):
             self.actions[name].setEnabled(bool(text))
             # An ampersand in the name of a class is none of a key.
-            words = text.replace("&", "&&")
-            self.actions[name].setText(f"&{name} {words}".rstrip())
+            label = text.replace("&", "&&")
+            self.actions[name].setText(f"&{name} {label}".rstrip())
 
     def refresh(self) -> None:
         """Enables what can be done now."""

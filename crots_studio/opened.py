@@ -22,7 +22,7 @@ from crots_studio.models.history import History
 from crots_studio.models.project_changes import (
     MergedChanges,
     Values,
-    change_words,
+    change_summary,
     difference,
     listed,
     merge,
@@ -167,19 +167,19 @@ class OpenProject(QObject):
         self._changes = UndoStack(self._restore, _MOST_STEPS)
         self.undo_changed.emit()
 
-    def save_config(self, config: ProjectConfig, words: str = "") -> None:
+    def save_config(self, config: ProjectConfig, title: str = "") -> None:
         """Takes over new options, writes them to disk and checks again what is stale; it can be undone.
 
         Args:
             config: all options.
-            words: what the change is called; by default after what it changes.
+            title: what the change is called; by default after what it changes.
         """
         if self.project is None or config == self.project.config:
             return
         before, after = difference(self.project.config, config)
-        self._do(Step(words or change_words(after), "", before, after))
+        self._do(Step(title or change_summary(after), "", before, after))
 
-    def write_class_map(self, text: str, words: str) -> None:
+    def write_class_map(self, text: str, title: str) -> None:
         """Writes the class map of the project's own and uses it; it can be undone.
 
         Raises:
@@ -192,7 +192,7 @@ class OpenProject(QObject):
             self.project.config, override(self.project.config, {"task.class_map": class_map.FILE})
         )
         old = {**before, class_map.FILE: class_map.read_text(path)}
-        self._do(Step(words, "", old, {**after, class_map.FILE: text}))
+        self._do(Step(title, "", old, {**after, class_map.FILE: text}))
 
     def _do(self, step: Step[Values]) -> None:
         self._changes.do(step)

@@ -50,7 +50,7 @@ class Session(QObject):
         for part in (self.errands, self.opened, self.run, self.queue):
             part.problem.connect(self.problem)
         self.opened.notice.connect(self.notice)
-        self.queue.said.connect(self.notice)
+        self.queue.notice.connect(self.notice)
 
     @property
     def project(self) -> Project | None:

@@ -17,7 +17,7 @@ def check_classes(setup: Setup) -> Finding:
     """The target's class set."""
     if not setup.config.task.classes:
         return Finding("bad", "Choose the classes of the adapted model.")
-    found = _class_words(setup.classes)
+    found = _class_finding(setup.classes)
     source = setup.config.source
     if not classes_chosen(setup.config) and source.file is None and source.predictions is None:
         # The user has not chosen them, and no source names them.
@@ -37,7 +37,7 @@ def _classes_of_layout(setup: Setup) -> tuple[Offer, ...]:
     return (Offer(f"Use {layout}, as the images' folder is laid out", {"task.classes": layout}),) if fits else ()
 
 
-def _class_words(classes: ClassSet) -> Finding:
+def _class_finding(classes: ClassSet) -> Finding:
     return Finding(
         "good", f"{plural(len(classes), 'class').replace('classs', 'classes')}: {listing(classes.names, 240)}"
     )
@@ -47,7 +47,7 @@ def check_source_classes(setup: Setup) -> Finding:
     """The source's class set, if it differs from the target's."""
     if not setup.config.task.source_classes and setup.source_classes.names == setup.classes.names:
         return Finding("good", "The same as the target's.", plain_to_see=True)
-    found = _class_words(setup.source_classes)
+    found = _class_finding(setup.source_classes)
     if setup.config.task.source_classes:
         return found
     where = "the class map" if setup.config.task.class_map else "the source's file"
@@ -61,8 +61,8 @@ def check_class_map(setup: Setup) -> Finding:
     if setup.config.task.class_map is None and same:
         return Finding("good", "Not needed: source and target have the same classes.", plain_to_see=True)
     if setup.config.task.class_map is None:
-        words = f"The source has the classes of {source.name}, the target those of {target.name}."
-        return Finding("bad", f"{words} Choose a class map, or propose one by name.", offers=_class_offers(setup))
+        text = f"The source has the classes of {source.name}, the target those of {target.name}."
+        return Finding("bad", f"{text} Choose a class map, or propose one by name.", offers=_class_offers(setup))
     try:
         joined = setup.class_map
     except InputError as error:
@@ -77,6 +77,6 @@ def _class_offers(setup: Setup) -> tuple[Offer, ...]:
     if task.class_map is not None:
         needless = source.names == setup.classes.names or not task.source_classes
         return (Offer("Use no class map", {"task.class_map": "none"}),) if needless else ()
-    words, named = f"Use the source's classes ({source.name})", task.source_classes or shipped_name(source)
+    text, named = f"Use the source's classes ({source.name})", task.source_classes or shipped_name(source)
     # Classes in a file may have no name of a class set.
-    return (Offer(words, {"task.classes": named}) if named else Offer(words, classes=source),)
+    return (Offer(text, {"task.classes": named}) if named else Offer(text, classes=source),)

@@ -40,7 +40,7 @@ def check_target(setup: Setup) -> Finding:
     asked = {fault.field for fault in broken if fault.field}
     faults += [str(fault) for fault in broken if str(fault) not in faults]
     labels = like_labels(images)
-    text = f"{plural(len(dataset), 'image')}, {_layout(dataset)}, {_size_words(sizes)}"
+    text = f"{plural(len(dataset), 'image')}, {_layout(dataset)}, {_size_text(sizes)}"
     offers = _rendered(asked)
     if labels:
         text += "; they look like label maps, not like photographs"
@@ -63,8 +63,8 @@ def check_target(setup: Setup) -> Finding:
 
 
 def _layout(dataset: Dataset) -> str:
-    words = "a list" if dataset.layout == "list" else f"{dataset.layout} layout"
-    return f"{words}, split {dataset.split}" if dataset.split else words
+    label = "a list" if dataset.layout == "list" else f"{dataset.layout} layout"
+    return f"{label}, split {dataset.split}" if dataset.split else label
 
 
 def _sizes(images: Sequence[Path]) -> tuple[list[Size], list[str]]:
@@ -91,7 +91,7 @@ def _whiter(white: int) -> Offer:
     return Offer(f"Take {white} as white", {"data.white": str(white)})
 
 
-def _size_words(sizes: Sequence[Size]) -> str:
+def _size_text(sizes: Sequence[Size]) -> str:
     counts = {size: sizes.count(size) for size in sizes}
     if not counts:
         return "no size could be read"
@@ -104,8 +104,8 @@ def check_size(setup: Setup) -> Finding:
     data = setup.config.data
     if data.target is None:
         chosen = data.size is not None or data.tile is not None
-        words = "Checked against the images" if chosen else "Proposed from the images"
-        return Finding("empty", f"{words} once they are chosen.")
+        message = "Checked against the images" if chosen else "Proposed from the images"
+        return Finding("empty", f"{message} once they are chosen.")
     if setup.tiling:
         text = f"Images are cut into tiles of {data.tile} as they are; neighbours overlap by {data.tile_overlap:.0%}"
         return Finding("good", text, offers=(Offer("Resize them instead", {"data.tile": "none"}),))

@@ -75,8 +75,8 @@ def _confidence_offer(setup: Setup) -> tuple[Offer, ...]:
     if source.predictions is None or source.confidence is not None:
         return ()
     beside = setup.path(source.predictions).parent / CONFIDENCE
-    words = f"Use the confidence in {beside.parent.name}/{CONFIDENCE}"
-    return (Offer(words, {"source.confidence": str(beside)}),) if beside.is_dir() else ()
+    text = f"Use the confidence in {beside.parent.name}/{CONFIDENCE}"
+    return (Offer(text, {"source.confidence": str(beside)}),) if beside.is_dir() else ()
 
 
 def _map_or_none(setup: Setup) -> ClassMap | None:

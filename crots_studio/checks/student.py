@@ -21,8 +21,8 @@ def check_student(setup: Setup) -> Finding:
     config = setup.config
     chosen = (config.source.file, config.source.predictions, config.student.net, config.student.weights)
     if not any(chosen):
-        words = "The same network as the source's, starting from its weights; predictions need a choice here."
-        return Finding("empty", words, brief=NOT_CHOSEN)
+        text = "The same network as the source's, starting from its weights; predictions need a choice here."
+        return Finding("empty", text, brief=NOT_CHOSEN)
     net, weights = setup.student_net, config.student.weights
     check_formats(config.export.formats, net)
     if is_factory(net):

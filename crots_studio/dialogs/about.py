@@ -36,11 +36,11 @@ class AboutDialog(QDialog):
         self.setWindowTitle("About CROTS Studio")
         heading = Label("CROTS Studio")
         heading.setProperty("role", "heading")
-        words = Label(
+        about = Label(
             "Adapts a segmentation model to your own images, without labels and without the data it was trained on, by "
             "cross-domain teacher-student learning (IJCV 132, 2024). Apache License 2.0."
         )
-        words.setWordWrap(True)
+        about.setWordWrap(True)
         self.versions = Label(versions())
         self.versions.setAccessibleName("Versions")
         self.versions.setTextInteractionFlags(
@@ -52,6 +52,6 @@ class AboutDialog(QDialog):
         copy.clicked.connect(lambda: session.copied.emit("Copied the versions"))
         buttons.rejected.connect(self.reject)
         column = QVBoxLayout(self)
-        for widget in (heading, words, self.versions, buttons):
+        for widget in (heading, about, self.versions, buttons):
             column.addWidget(widget)
         self.setMinimumWidth(460)

@@ -67,8 +67,8 @@ class ApplyDialog(WorkDialog):
         self.model.setAccessibleName("Model to apply")
         for model in self._models:
             self.model.addItem(model.title)
-        self.words = Label()
-        self.words.setProperty("role", "muted")
+        self.summary = Label()
+        self.summary.setProperty("role", "muted")
         settings = self._session.settings
         self.images = PathField(
             "Images or video", "folder", settings, placeholder="a folder of images, an image or a video"
@@ -84,7 +84,7 @@ class ApplyDialog(WorkDialog):
         form = QFormLayout()
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
         form.addRow("&Model", self.model)
-        form.addRow("", self.words)
+        form.addRow("", self.summary)
         form.addRow(_label("&Images", self.images), images)
         form.addRow(_label("&Results", self.out), self.out)
         form.addRow("Write", self._ticks())
@@ -103,8 +103,8 @@ class ApplyDialog(WorkDialog):
         row = QHBoxLayout()
         row.setSpacing(16)
         self.results: dict[str, QCheckBox] = {}
-        for name, words, help in _RESULTS:
-            self.results[name] = self._tick(words, help, PredictOptions(), name)
+        for name, label, help in _RESULTS:
+            self.results[name] = self._tick(label, help, PredictOptions(), name)
             row.addWidget(self.results[name])
         row.addStretch(1)
         self.flip = self._tick(
@@ -115,8 +115,8 @@ class ApplyDialog(WorkDialog):
         self.opacity.set_value(PredictOptions().opacity)
         return row
 
-    def _tick(self, words: str, help: str, defaults: PredictOptions | None, name: str) -> QCheckBox:
-        tick = QCheckBox(words)
+    def _tick(self, label: str, help: str, defaults: PredictOptions | None, name: str) -> QCheckBox:
+        tick = QCheckBox(label)
         tick.setToolTip(plain_tooltip(help))
         tick.setAccessibleDescription(help)
         tick.setChecked(defaults is not None and bool(getattr(defaults, name)))
@@ -143,7 +143,7 @@ class ApplyDialog(WorkDialog):
         """Shows missing inputs, or the progress."""
         form, running = self.form, self.running
         problem = "" if running else form.problem()
-        self.words.setText(form.model.words if form.model else "")
+        self.summary.setText(form.model.summary if form.model else "")
         self.buttons.start.setEnabled(not problem and not running)
         self.buttons.copy_command.setEnabled(not problem)
         self.buttons.open_folder.setEnabled(self._written is not None)
@@ -188,7 +188,7 @@ class ApplyDialog(WorkDialog):
 
     def _ended(self, error: Exception | None) -> None:
         self.progress.hide()
-        said = (self.problem.text(), str(self.problem.property("role")))
+        shown = (self.problem.text(), str(self.problem.property("role")))
         if self._written is not None and not exists(self._written):
             self._written = None
         written, log = self._written, self._log
@@ -201,7 +201,7 @@ class ApplyDialog(WorkDialog):
         elif log.outcome == "cancelled":
             self.say(f"Stopped after {log.done:,} images" + (f"; they are in {written}" if written else ""), "muted")
         else:
-            self.say(*said)
+            self.say(*shown)
 
     # What the user does.
 
@@ -222,8 +222,8 @@ class ApplyDialog(WorkDialog):
         return self._written
 
 
-def _label(words: str, field: QWidget) -> QLabel:
-    label = Label(words)
+def _label(text: str, field: QWidget) -> QLabel:
+    label = Label(text)
     label.setBuddy(field)
     return label
 

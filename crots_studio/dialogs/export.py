@@ -60,8 +60,8 @@ class ExportDialog(WorkDialog):
         self.checkpoint.setAccessibleName("Model to export")
         for checkpoint in self._checkpoints:
             self.checkpoint.addItem(checkpoint.title)
-        self.words = Label()
-        self.words.setProperty("role", "muted")
+        self.summary = Label()
+        self.summary.setProperty("role", "muted")
         # The run has written the project's formats already; to write them again takes minutes.
         self.written = Label()
         self.written.setProperty("role", "good")
@@ -81,7 +81,7 @@ class ExportDialog(WorkDialog):
         form = QFormLayout()
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
         form.addRow("&Model", self.checkpoint)
-        form.addRow("", self.words)
+        form.addRow("", self.summary)
         form.addRow("", self.written)
         label = Label("Fo&lder")
         label.setBuddy(self.folder)
@@ -109,13 +109,13 @@ class ExportDialog(WorkDialog):
         grid.setColumnStretch(1, 1)
         self.formats: dict[str, QCheckBox] = {}
         self.results: dict[str, QLabel] = {}
-        for place, (name, words) in enumerate(FORMATS.items()):
+        for place, (name, label) in enumerate(FORMATS.items()):
             tick = QCheckBox(FORMAT_NAMES[name])
             tick.setChecked(name in wanted or (name == "huggingface" and own_form))
-            tick.setToolTip(plain_tooltip(words))
-            tick.setAccessibleDescription(words)
+            tick.setToolTip(plain_tooltip(label))
+            tick.setAccessibleDescription(label)
             tick.toggled.connect(self._refresh)
-            result = Label(words)
+            result = Label(label)
             result.setWordWrap(True)
             result.setProperty("role", "muted")
             result.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
@@ -138,7 +138,7 @@ class ExportDialog(WorkDialog):
     def _refresh(self) -> None:
         form, running = self.form, self.running
         problem, existing = form.problem(), form.existing() if not form.problem() else []
-        self.words.setText(form.checkpoint.words if form.checkpoint else "")
+        self.summary.setText(form.checkpoint.summary if form.checkpoint else "")
         self.buttons.start.setEnabled(not problem and not running)
         self.buttons.copy_command.setEnabled(not problem)
         self.buttons.open_folder.setEnabled(form.folder is not None and exists(form.folder) and form.folder.is_dir())
@@ -159,8 +159,8 @@ class ExportDialog(WorkDialog):
         if project is None or form.problem() or self.running or not self._may_replace(form):
             return
         self._log, self._failure = ExportLog(form), ""
-        for name, words in FORMATS.items():
-            self.results[name].setText(words)
+        for name, text in FORMATS.items():
+            self.results[name].setText(text)
         self.progress.setRange(0, 0)
         self.progress.show()
         self.say("Writing and comparing ...", "muted")
@@ -172,8 +172,8 @@ class ExportDialog(WorkDialog):
         names = ", ".join(path.name for path in form.existing())
         if not names:
             return True
-        words = plain_tooltip(f"{names} in {form.folder}: replace what is there?")
-        return QMessageBox.question(self, "Replace files", words) == QMessageBox.StandardButton.Yes
+        question = plain_tooltip(f"{names} in {form.folder}: replace what is there?")
+        return QMessageBox.question(self, "Replace files", question) == QMessageBox.StandardButton.Yes
 
     def _take(self, event: object) -> None:
         assert self._log is not None

@@ -24,10 +24,10 @@ class FailureDialog(QDialog):
         self.again = False
         heading = Label(advice.heading)
         heading.setProperty("role", "heading")
-        words, todo = Label(advice.words), Label(advice.todo)
+        message, todo = Label(advice.message), Label(advice.todo)
         column = QVBoxLayout(self)
         column.addWidget(heading)
-        for label in (words, todo):
+        for label in (message, todo):
             label.setWordWrap(True)
             column.addWidget(label)
         self.remedies: list[QPushButton] = []

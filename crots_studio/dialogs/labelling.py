@@ -26,11 +26,11 @@ _COUNT, _MOST = 20, 10_000
 class LabellingDialog(WorkDialog):
     """What export and import share: a form, progress, and a line with what is missing or the result."""
 
-    start_words = ""
-    busy_words = ""
+    start_label = ""
+    busy_text = ""
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
-        super().__init__(session, ResultButtons(self.start_words), "Images done", parent)
+        super().__init__(session, ResultButtons(self.start_label), "Images done", parent)
         assert session.project is not None
         self._project = session.opened.for_run()
         self._log = ApplyLog()
@@ -69,10 +69,10 @@ class LabellingDialog(WorkDialog):
         """Describes the result."""
         raise NotImplementedError
 
-    def path_row(self, words: str, name: str, form: QFormLayout) -> PathField:
+    def path_row(self, text: str, name: str, form: QFormLayout) -> PathField:
         """Adds a row with a folder."""
         field = PathField(name, "folder", self._session.settings)
-        label = Label(words)
+        label = Label(text)
         label.setBuddy(field)
         form.addRow(label, field)
         field.changed.connect(lambda _: self.refresh())
@@ -103,7 +103,7 @@ class LabellingDialog(WorkDialog):
         self.progress.show()
         self.begin()
         self.refresh()
-        self.say(self.busy_words, "muted")
+        self.say(self.busy_text, "muted")
 
     def _take(self, event: object) -> None:
         log = self._log
@@ -124,7 +124,7 @@ class LabellingDialog(WorkDialog):
 
     def _ended(self, error: Exception | None) -> None:
         self.progress.hide()
-        said = (self.problem.text(), str(self.problem.property("role")))
+        shown = (self.problem.text(), str(self.problem.property("role")))
         self.refresh()
         if error is not None:
             self.say(in_window(str(error)) or type(error).__name__, "bad")
@@ -133,7 +133,7 @@ class LabellingDialog(WorkDialog):
         elif self._log.outcome == "cancelled":
             self.say(f"Stopped after {plural(self._log.done, 'image')}.", "muted")
         else:
-            self.say(*said)
+            self.say(*shown)
 
     def _command(self) -> str:
         return self.content.command()
@@ -145,8 +145,8 @@ class LabellingDialog(WorkDialog):
 class ExportDoubtfulDialog(LabellingDialog):
     """Writes the most doubtful images with their pseudo-labels."""
 
-    start_words = "&Export"
-    busy_words = "Opening the project ..."
+    start_label = "&Export"
+    busy_text = "Opening the project ..."
 
     def build(self, form: QFormLayout) -> None:
         """Adds the rows."""
@@ -159,8 +159,8 @@ class ExportDoubtfulDialog(LabellingDialog):
         self.count.setAccessibleName("Number of images to export, most doubtful first")
         self.tool = QComboBox()
         self.tool.setAccessibleName("Labelling tool")
-        for tool, words in TOOLS.items():
-            self.tool.addItem(words, tool)
+        for tool, label in TOOLS.items():
+            self.tool.addItem(label, tool)
         form.addRow("&Images", self.count)
         form.addRow("&Tool", self.tool)
         self.out = self.path_row("&Folder", "Folder to export to", form)
@@ -199,8 +199,8 @@ class ExportDoubtfulDialog(LabellingDialog):
 class ImportCorrectedDialog(LabellingDialog):
     """Reads what was corrected in a labelling tool."""
 
-    start_words = "&Import"
-    busy_words = "Opening the project ..."
+    start_label = "&Import"
+    busy_text = "Opening the project ..."
 
     def build(self, form: QFormLayout) -> None:
         """Adds the row."""

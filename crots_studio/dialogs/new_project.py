@@ -31,7 +31,7 @@ from crots_studio.widgets.path_field import PathField
 class PlaceDialog(QDialog):
     """Asks for a folder that is to be made: a name and where it lies."""
 
-    accept_words = "Create"
+    accept_label = "Create"
 
     def __init__(self, settings: Settings, title: str, name: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -47,7 +47,7 @@ class PlaceDialog(QDialog):
         self.note.setMinimumHeight(2 * self.fontMetrics().height())
         self.buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel)
         self.create_button = self.buttons.button(QDialogButtonBox.StandardButton.Ok)
-        self.create_button.setText(self.accept_words)
+        self.create_button.setText(self.accept_label)
         self.create_button.setProperty("role", "primary")
         self.buttons.accepted.connect(self._accept)
         self.buttons.rejected.connect(self.reject)
@@ -81,7 +81,7 @@ class PlaceDialog(QDialog):
         return unwritable(self.folder)
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         """What will happen."""
         if self.folder.is_dir():
             return f"The folder exists; the project's files will be written into it: {self.folder}"
@@ -90,7 +90,7 @@ class PlaceDialog(QDialog):
     def refresh(self) -> None:
         """Says what will happen, or why it cannot."""
         fault = self.fault
-        self.note.setText(f"✗ {fault}" if fault else self.words)
+        self.note.setText(f"✗ {fault}" if fault else self.summary)
         self.note.setProperty("role", "bad" if fault else "muted")
         self.note.style().unpolish(self.note)
         self.note.style().polish(self.note)
@@ -145,19 +145,19 @@ class NewProjectDialog(PlaceDialog):
         return super().fault or unfit(self.folder)
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         """Where, and what it starts with."""
         if self._like is not None:
-            has = f"{super().words}\nUses the options and the source of {self._like.folder.name}"
+            has = f"{super().summary}\nUses the options and the source of {self._like.folder.name}"
             return f"{has}, and its images." if self.same_images.isChecked() else f"{has}; choose its images."
         preset = self.preset.currentData()
-        return f"{super().words}\n{preset_words(preset)}" if preset else super().words
+        return f"{super().summary}\n{preset_summary(preset)}" if preset else super().summary
 
 
 class DemoDialog(PlaceDialog):
     """Asks for the demonstration's folder; one that was stopped is resumed."""
 
-    accept_words = "Start"
+    accept_label = "Start"
 
     def __init__(self, settings: Settings, parent: QWidget | None = None) -> None:
         super().__init__(settings, "The demonstration", "crots-demo", parent)
@@ -169,7 +169,7 @@ class DemoDialog(PlaceDialog):
         return super().fault or refusal(self.folder)
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         """What is going to happen, and how long it takes."""
         if exists(self.folder / CONFIG_NAME):
             return f"Continues the demonstration in {self.folder}."
@@ -189,7 +189,7 @@ def unwritable(folder: Path) -> str:
     return ""
 
 
-def preset_words(name: str) -> str:
+def preset_summary(name: str) -> str:
     """Says what a preset is for."""
     from crots.records import read_toml
     from crots.resources import shipped

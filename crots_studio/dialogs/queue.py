@@ -99,8 +99,8 @@ class QueueDialog(QDialog):
         self._looks = Looks(lambda project, trusted: session.queue.why_not_ready(project, trusted))
         # Folders in the order of the rows.
         self._shown: list[str] = []
-        self.words = Label()
-        self.words.setWordWrap(True)
+        self.message = Label()
+        self.message.setWordWrap(True)
         self._build()
         self._keys()
         self._timer = QTimer(self, interval=_LOOK_MS)
@@ -157,7 +157,7 @@ class QueueDialog(QDialog):
         above.addStretch(1)
         for widget in right:
             above.addWidget(widget)
-        below.addWidget(self.words, 1)
+        below.addWidget(self.message, 1)
         for button in (self.stop, self.start, self.close_button):
             below.addWidget(button)
         column = QVBoxLayout(self)
@@ -167,8 +167,8 @@ class QueueDialog(QDialog):
         self.resize(760, 400)
 
     @staticmethod
-    def _button(words: str, tip: str, act: Callable[[], object]) -> QPushButton:
-        button = QPushButton(words)
+    def _button(label: str, tip: str, act: Callable[[], object]) -> QPushButton:
+        button = QPushButton(label)
         button.setAutoDefault(False)
         button.setToolTip(plain_tooltip(tip))
         button.clicked.connect(lambda: act())
@@ -182,9 +182,9 @@ class QueueDialog(QDialog):
             (QKeySequence.StandardKey.Undo, "Undo the last change of the queue", self._queue.undo),
             (QKeySequence.StandardKey.Redo, "Redo it", self._queue.redo),
         )
-        for sequence, words, act in keys:
+        for sequence, label, act in keys:
             shortcut = QShortcut(QKeySequence(sequence), self)
-            shortcut.setWhatsThis(words)
+            shortcut.setWhatsThis(label)
             shortcut.activated.connect(act)
 
     # What is shown.
@@ -224,7 +224,7 @@ class QueueDialog(QDialog):
             QTimer.singleShot(0, self, self._ask)
         for row, entry in enumerate(entries):
             self._fill(row, entry.name, *self._standing(entry), entry.folder)
-        self.words.setText(queue.words or self._idle_words())
+        self.message.setText(queue.summary or self._idle_text())
         self._enable()
 
     def _standing(self, entry: QueueEntry) -> tuple[str, str]:
@@ -236,7 +236,7 @@ class QueueDialog(QDialog):
         holds = {"running": bool(known[0]), "waiting": known[0] == NOT_READY}.get(entry.state, False)
         return known if holds or known[0] == "gone" else (entry.state, entry.words)
 
-    def _idle_words(self) -> str:
+    def _idle_text(self) -> str:
         queue = self._queue
         if not queue.entries:
             return _EMPTY
@@ -261,8 +261,8 @@ class QueueDialog(QDialog):
         self._shown = folders
 
     def _fill(self, row: int, *texts: str) -> None:
-        name, state, words, folder = texts
-        for column, text in enumerate((name, state, words)):
+        name, state, message, folder = texts
+        for column, text in enumerate((name, state, message)):
             item = self.table.item(row, column)
             assert item is not None
             if item.text() != text:
@@ -302,8 +302,8 @@ class QueueDialog(QDialog):
         own = str(session.project.folder) if session.project is not None else ""
         for folder in filter(None, dict.fromkeys((own, *session.settings.recent.paths))):
             if folder not in queued:
-                words = f"This project ({Path(folder).name})" if folder == own else folder
-                self.add_menu.addAction(words.replace("&", "&&")).triggered.connect(partial(self.add, folder))
+                label = f"This project ({Path(folder).name})" if folder == own else folder
+                self.add_menu.addAction(label.replace("&", "&&")).triggered.connect(partial(self.add, folder))
         if not self.add_menu.isEmpty():
             self.add_menu.addSeparator()
         self.add_menu.addAction("Choose a &folder ...").triggered.connect(self._choose)
@@ -311,7 +311,7 @@ class QueueDialog(QDialog):
     def add(self, folder: str, _checked: bool = False) -> None:
         """Adds a project, or shows why the folder is not one."""
         if not exists(Path(folder) / CONFIG_NAME):
-            self.words.setText(f"There is no project in {folder}: choose a folder with a {CONFIG_NAME}.")
+            self.message.setText(f"There is no project in {folder}: choose a folder with a {CONFIG_NAME}.")
             return
         self._queue.add([folder])
 

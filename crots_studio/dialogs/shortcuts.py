@@ -67,8 +67,8 @@ def keys_of(window: QWidget) -> list[Key]:
             found.setdefault(Key(_page_of(button), keys, _plain(button.text())))
     for shortcut in window.findChildren(QShortcut):
         if shortcut.key().toString():
-            words = shortcut.whatsThis() or shortcut.objectName()
-            found.setdefault(Key(_view_of(shortcut), _text(shortcut.key()), words))
+            label = shortcut.whatsThis() or shortcut.objectName()
+            found.setdefault(Key(_view_of(shortcut), _text(shortcut.key()), label))
     rows = [key for key in found if key.what]
     places = list(dict.fromkeys(key.place for key in rows))
     # In the order of the menus.

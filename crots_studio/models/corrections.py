@@ -42,14 +42,14 @@ class Corrections(Undoable[PatchCorrections]):
         if touched:
             self._do(f"restore {_patches(len(touched))}", rejected=self.state.rejected - chosen, relabelled=relabelled)
 
-    def relabel(self, names: Iterable[str], old: int, new: int, words: str = "") -> None:
+    def relabel(self, names: Iterable[str], old: int, new: int, label: str = "") -> None:
         """Replaces a class by another, or by ignore, in patches.
 
         Args:
             names: of the patches.
             old: class id in the labels as mined.
             new: what counts in its place; ``old`` itself takes an earlier replacement back.
-            words: how the step is called, ``car to road``.
+            label: how the step is called, ``car to road``.
         """
         relabelled = {name: dict(ids) for name, ids in self.state.relabelled.items()}
         count = 0
@@ -62,7 +62,7 @@ class Corrections(Undoable[PatchCorrections]):
             if not ids:
                 del relabelled[name]
         if count:
-            self._do(f"relabel {words or f'{old} to {new}'} in {_patches(count)}", relabelled=relabelled)
+            self._do(f"relabel {label or f'{old} to {new}'} in {_patches(count)}", relabelled=relabelled)
 
     def undo(self) -> None:
         """Undoes the last change."""

@@ -49,7 +49,7 @@ def sort_drop(paths: Sequence[Path], config: ProjectConfig) -> Drop:
     settings: dict[str, str] = {}
     lines, replaced, left = [], [], []
     if unfit := meant.pop("", []):
-        left.append(_unfit_words(unfit))
+        left.append(_unfit_message(unfit))
     for option, found in meant.items():
         if len(found) > 1:
             names = ", ".join(path.name for path in found)
@@ -67,13 +67,13 @@ def sort_drop(paths: Sequence[Path], config: ProjectConfig) -> Drop:
     return Drop(settings, tuple(lines), tuple(replaced), tuple(left))
 
 
-def _unfit_words(paths: Sequence[Path]) -> str:
+def _unfit_message(paths: Sequence[Path]) -> str:
     """Returns the error for files of a kind that is not accepted; for images it names their folder."""
     first, more = paths[0], f" and {len(paths) - 1} more" if len(paths) > 1 else ""
-    words = f"{first.name}{more}: expected a folder, a model, a class set (.toml) or a list ({' '.join(_LISTS)})"
+    text = f"{first.name}{more}: expected a folder, a model, a class set (.toml) or a list ({' '.join(_LISTS)})"
     if first.suffix.lower() in IMAGE_SUFFIXES:
-        words += f"; to use the images, drop their folder {first.parent.name}"
-    return words
+        text += f"; to use the images, drop their folder {first.parent.name}"
+    return text
 
 
 def meaning(path: Path) -> str:

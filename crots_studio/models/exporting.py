@@ -62,7 +62,7 @@ class Checkpoint:
         return f"{title(self.stage)}, {self.weights}" + (" (oracle)" if self.card.get("oracle") else "")
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         """The file's own description: net, classes, size."""
         if not self.card:
             return ""

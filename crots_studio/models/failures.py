@@ -36,14 +36,14 @@ class Advice:
 
     Attributes:
         heading: "Round 1 ran out of memory".
-        words: what happened.
+        message: what happened.
         todo: what to do.
         remedies: offers, the mildest first; empty where only the user can fix it.
         detail: the traceback for a bug report; empty for a mistake of the user's.
     """
 
     heading: str
-    words: str
+    message: str
     todo: str
     remedies: tuple[Remedy, ...] = ()
     detail: str = ""
@@ -123,5 +123,5 @@ def _sentence(text: str) -> str:
 def report_text(advice: Advice, log: list[str], versions: str) -> str:
     """Returns all that a bug report needs, for the clipboard."""
     tail = "\n".join(log[-LOG_TAIL:])
-    parts = [advice.heading, advice.words, versions, advice.detail, f"Log:\n{tail}" if tail else ""]
+    parts = [advice.heading, advice.message, versions, advice.detail, f"Log:\n{tail}" if tail else ""]
     return "\n\n".join(part.strip() for part in parts if part.strip()) + "\n"

@@ -45,7 +45,7 @@ def levels(curves: Curves, stages: Sequence[str], figures: Sequence[Figure]) -> 
     return found
 
 
-def healthy_words() -> dict[str, str]:
+def healthy_descriptions() -> dict[str, str]:
     """Returns, by score, what its healthy range is."""
     return {
         name: f"Healthy above {bounds.warns:.0%} of its first value in a stage (dashed line); below, {bounds.meaning}"

@@ -38,7 +38,7 @@ class Question:
     prediction: str = ""
 
     @property
-    def words(self) -> str:
+    def text(self) -> str:
         """The name of the order."""
         if not self.prediction:
             return f"errors of {self.truth}"
@@ -106,12 +106,12 @@ def reference(subjects: Sequence[str], subject: str) -> str:
     return first if first != subject else ""
 
 
-def _ranked(keys: Sequence[str], scored: Sequence[str], values: npt.NDArray[Any], words: Any) -> Ranking:
+def _ranked(keys: Sequence[str], scored: Sequence[str], values: npt.NDArray[Any], caption: Any) -> Ranking:
     """Greatest first; images without a value are left out."""
     value = dict(zip(scored, values, strict=True))
     found = [(place, float(value.get(key, np.nan))) for place, key in enumerate(keys)]
     found = sorted([row for row in found if not np.isnan(row[1])], key=lambda row: -row[1])
-    return Ranking(tuple(place for place, _ in found), {place: words(number) for place, number in found})
+    return Ranking(tuple(place for place, _ in found), {place: caption(number) for place, number in found})
 
 
 def _count(pixels: float) -> str:

@@ -80,14 +80,14 @@ class LabelEdits(Undoable[_State]):
             path.relative_to(self._folder).with_suffix("").as_posix() for path in self._folder.rglob("*.png")
         }
 
-    def fill(self, key: str, x: int, y: int, new: int, words: str = "") -> bool:
+    def fill(self, key: str, x: int, y: int, new: int, title: str = "") -> bool:
         """Relabels the region under a pixel; returns whether anything changed."""
-        return self._put(f"fill {words}".strip(), key, region(self._labels.read(key), x, y), new)
+        return self._put(f"fill {title}".strip(), key, region(self._labels.read(key), x, y), new)
 
-    def paint(self, key: str, points: Sequence[tuple[int, int]], width: int, new: int, words: str = "") -> bool:
+    def paint(self, key: str, points: Sequence[tuple[int, int]], width: int, new: int, title: str = "") -> bool:
         """Draws a stroke through points (x, y) in a label; returns whether anything changed."""
         height, length = self._labels.read(key).shape
-        return self._put(f"brush {words}".strip(), key, stroke((height, length), points, width), new)
+        return self._put(f"brush {title}".strip(), key, stroke((height, length), points, width), new)
 
     def erase(self, key: str, points: Sequence[tuple[int, int]], width: int) -> bool:
         """Restores the stage's own labels under a stroke through points (x, y); returns whether anything changed."""
@@ -96,15 +96,15 @@ class LabelEdits(Undoable[_State]):
         where = stroke((height, length), points, width)
         return own.shape == where.shape and self._put("eraser", key, where, own[where])
 
-    def polygon(self, key: str, corners: Sequence[tuple[int, int]], new: int, words: str = "") -> bool:
+    def polygon(self, key: str, corners: Sequence[tuple[int, int]], new: int, title: str = "") -> bool:
         """Relabels the inside of a polygon with corners (x, y); returns whether anything changed."""
         height, length = self._labels.read(key).shape
-        return self._put(f"polygon {words}".strip(), key, inside((height, length), corners), new)
+        return self._put(f"polygon {title}".strip(), key, inside((height, length), corners), new)
 
-    def cover(self, key: str, where: Array, new: int, words: str = "") -> bool:
+    def cover(self, key: str, where: Array, new: int, title: str = "") -> bool:
         """Gives the superpixels ``where``, (H, W) bool, another label; returns whether anything changed."""
         same = where.shape == self._labels.read(key).shape
-        return same and self._put(f"superpixels {words}".strip(), key, where, new)
+        return same and self._put(f"superpixels {title}".strip(), key, where, new)
 
     def states(self) -> dict[str, _State]:
         """Returns the corrected labels of all images, packed."""

@@ -62,5 +62,5 @@ def _line(event: Event) -> LogLine | None:
 def _ending(event: StageFinished, name: str) -> LogLine:
     if event.outcome == "failed":
         return LogLine(event.time, "error", f"{name} failed after {duration(event.seconds)}: {event.message}")
-    words = "is done" if event.outcome == "completed" else "was stopped"
-    return LogLine(event.time, "info", f"{name} {words} after {duration(event.seconds)}")
+    text = "is done" if event.outcome == "completed" else "was stopped"
+    return LogLine(event.time, "info", f"{name} {text} after {duration(event.seconds)}")

@@ -85,7 +85,7 @@ class MixPicture:
         confidence: (H, W) float32.
         counts: (H, W) bool, pixels that are confident enough to be learnt.
         lines: where parts of different images meet, x0, y0, x1, y1 in pixels.
-        words: what the mix consists of.
+        caption: what the mix consists of.
     """
 
     strategy: str
@@ -94,7 +94,7 @@ class MixPicture:
     confidence: Array
     counts: Array
     lines: tuple[Line, ...]
-    words: str
+    caption: str
 
     @property
     def size(self) -> Size:
@@ -191,7 +191,7 @@ def _make(
         confidence=confidence,
         counts=confidence >= thresholds[np.minimum(labels, len(names) - 1)],
         lines=tuple(_mirrored(line, batch.size.width) for line in lines) if flipped else lines,
-        words=_words(plan, batch.size, batch.labels, names),
+        caption=_caption(plan, batch.size, batch.labels, names),
     )
 
 
@@ -255,7 +255,7 @@ def _mirrored(line: Line, width: int) -> Line:
     return width - x0, y0, width - x1, y1
 
 
-def _words(plan: MixPlan, size: Size, labels: Any, names: Sequence[str]) -> str:
+def _caption(plan: MixPlan, size: Size, labels: Any, names: Sequence[str]) -> str:
     if plan.mask is not None:
         pasted = np.unique(labels[plan.partners[0]][plan.mask[0]].numpy())
         listed = [names[number] for number in pasted if number < len(names)]

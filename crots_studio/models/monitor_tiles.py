@@ -56,8 +56,8 @@ def time_tile(run: RunState, history: History) -> TileText:
     """Remaining time of the running stage; without a run, the time that the stages took."""
     if run.running:
         left = run.seconds_left
-        words = duration(left) if left is not None and not run.paused else "paused" if run.paused else NOTHING
-        return TileText(words, run.text)
+        text = duration(left) if left is not None and not run.paused else "paused" if run.paused else NOTHING
+        return TileText(text, run.text)
     ends = [stage.finished for stage in history.stages.values() if stage.finished is not None]
     if not ends:
         return TileText(note="nothing has run yet")

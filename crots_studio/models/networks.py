@@ -18,7 +18,7 @@ _ROOM = 0.5
 
 
 @dataclass(frozen=True)
-class NetWords:
+class NetSummary:
     """The description of a network; ``level`` is ``good``, or ``warning`` if it may not fit."""
 
     lines: tuple[str, ...]
@@ -49,7 +49,7 @@ def read_facts(name: str, classes: int) -> NetFacts:
     return net_facts(name, classes)
 
 
-def words_of(facts: NetFacts, size: Size | None, free: int, where: str) -> NetWords:
+def net_summary(facts: NetFacts, size: Size | None, free: int, where: str) -> NetSummary:
     """Says what is known of a network.
 
     Args:
@@ -69,7 +69,7 @@ def words_of(facts: NetFacts, size: Size | None, free: int, where: str) -> NetWo
     lines += [f"pretrained weights found: {path}" for path in facts.weights]
     if not facts.weights:
         lines.append("no pretrained weights on this computer")
-    return NetWords(tuple(lines), level)
+    return NetSummary(tuple(lines), level)
 
 
 def find(names: Sequence[str], text: str) -> list[str]:

@@ -12,7 +12,7 @@ from crots.errors import InputError
 from crots.files import exists
 from crots.options import SECTIONS, all_options, path_options
 from crots.project_config import ProjectConfig, config_values, override
-from crots_studio.models.option_groups import GROUPS, IN_SET_UP, group_of, is_advanced, special_word
+from crots_studio.models.option_groups import GROUPS, IN_SET_UP, group_of, is_advanced, special_name
 from crots_studio.models.words import command_text, option_title, section_title
 
 Kind = Literal["switch", "choice", "choices", "whole", "text", "path"]
@@ -102,7 +102,7 @@ class OptionField:
     @property
     def special(self) -> str:
         """The meaning of 0, none or an empty field, such as ``automatic``; empty if it has no special meaning."""
-        return special_word(self.section, self.info)
+        return special_name(self.section, self.info)
 
     @property
     def group(self) -> str:
@@ -276,5 +276,5 @@ def preset_effect(name: str) -> str:
         if _is_taken_over(f"{section}.{info.name}")
         and (info.name in given or info.default_for(profile) != info.default)
     ]
-    words = "It resets the options of all stages; your files are kept."
-    return f"{words}\nIt also sets {'; '.join(named)}." if named else words
+    text = "It resets the options of all stages; your files are kept."
+    return f"{text}\nIt also sets {'; '.join(named)}." if named else text

@@ -75,7 +75,7 @@ def is_advanced(section: str, name: str) -> bool:
     return name in (_ADVANCED_IN_TRAINING if section in _TRAINING else _ADVANCED.get(section, ()))
 
 
-def special_word(section: str, info: OptionInfo) -> str:
+def special_name(section: str, info: OptionInfo) -> str:
     """Returns the meaning of 0, none or an empty line, such as ``automatic``; empty if it has no special meaning."""
     word = _SPECIAL.get(f"{section}.{info.name}") or _SPECIAL.get(info.name, "")
     fits = info.optional or info.kind is str or (info.kind is int and info.low == 0)

@@ -14,14 +14,14 @@ class PaletteEntry:
         title: what it is called.
         place: where it stands otherwise, "File" or "Settings, Adaptation".
         keys: its shortcut.
-        words: more words by which it is found.
+        keywords: more words by which it is found.
         enabled: whether it can be chosen now.
     """
 
     title: str
     place: str = ""
     keys: str = ""
-    words: str = ""
+    keywords: str = ""
     enabled: bool = True
 
 
@@ -31,14 +31,14 @@ def rank(entry: PaletteEntry, text: str) -> int | None:
     What is called so comes first, then what has the text inside its title, then what only mentions it.
     """
     wanted = text.lower().split()
-    title, words = entry.title.lower(), entry.words.lower()
-    everywhere = f"{title} {entry.place.lower()} {words}"
+    title, keywords = entry.title.lower(), entry.keywords.lower()
+    everywhere = f"{title} {entry.place.lower()} {keywords}"
     if not all(word in everywhere for word in wanted):
         return None
     if not wanted:
         return 0
     # The words of an option begin with its name in the project's file.
-    if any(name.startswith(text.strip().lower()) for name in (title, words)):
+    if any(name.startswith(text.strip().lower()) for name in (title, keywords)):
         return 0
     starts = title.split()
     if all(any(start.startswith(word) for start in starts) for word in wanted):

@@ -80,7 +80,7 @@ def read_card(path: Path) -> ProjectCard:
     try:
         project = Project.open(path)
         going_on = running(project.lock_path)
-        words = "running" if going_on else _standing(project)
+        text = "running" if going_on else _standing(project)
         # Those of the models as they are now, which may have been trained again since the evaluation.
         scores = {score.subject: score.miou for score in result_of(project).scores}
     except (CrotsError, OSError) as error:
@@ -89,7 +89,7 @@ def read_card(path: Path) -> ProjectCard:
     last = list(scores.values())[-1] if scores else None
     return ProjectCard(
         path,
-        state=words,
+        state=text,
         changed=_changed(project),
         first=first,
         last=last,
@@ -103,8 +103,8 @@ def _standing(project: Project) -> str:
     done, stale = sum(state in FINISHED for state in states), states.count("stale")
     if not any(project.record(key) for key in project.stage_keys()):
         return "nothing run yet"
-    words = "all stages done" if done == len(states) else f"{done} of {len(states)} stages done"
-    return f"{words}, {stale} stale" if stale else words
+    text = "all stages done" if done == len(states) else f"{done} of {len(states)} stages done"
+    return f"{text}, {stale} stale" if stale else text
 
 
 def _changed(project: Project) -> float | None:

@@ -56,7 +56,7 @@ def name_of(path: str) -> str:
     return f"{option_title(path)} ({section_title(section)})" if name else option_title(section)
 
 
-def change_words(values: Values) -> str:
+def change_summary(values: Values) -> str:
     """The name of a change in the menu: ``Steps (Adaptation)``, ``preset street``, ``3 options``."""
     if values.get("preset"):
         return f"preset {values['preset']}"

@@ -63,8 +63,8 @@ class Finding:
         if self.brief:
             return self.brief
         place, colon, rest = self.text.partition(": ")
-        words = f"{PurePath(place).name}: {rest}" if colon and PurePath(place).is_absolute() else self.text
-        return words if len(words) <= 40 else words[:37].rstrip() + "..."
+        text = f"{PurePath(place).name}: {rest}" if colon and PurePath(place).is_absolute() else self.text
+        return text if len(text) <= 40 else text[:37].rstrip() + "..."
 
 
 _WORST: tuple[Level, ...] = ("bad", "empty", "checking", "warning", "good")
@@ -194,7 +194,7 @@ def _value(config: ProjectConfig, path: str) -> Any:
     return to_plain(getattr(options, name)) if name else repr(options)
 
 
-def level_word(level: str) -> str:
+def level_name(level: str) -> str:
     """What a screen reader says before a finding."""
     return {"good": "OK", "warning": "warning", "bad": "error", "checking": "checking", "empty": "empty"}[level]
 

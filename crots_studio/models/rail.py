@@ -35,7 +35,7 @@ class RailRow:
         key: stage key, or ``target`` and ``source``.
         title: what people read.
         state: one of `crots.project_status.State`, or ``checking`` and ``missing`` for inputs.
-        words: the state in words, with percent or reason.
+        text: the state in words, with percent or reason.
         reason: the whole reason, for a tooltip.
         fraction: progress while running, else None.
         time: how long it took, empty where it did not end.
@@ -48,7 +48,7 @@ class RailRow:
     key: str
     title: str
     state: str
-    words: str
+    text: str
     reason: str = ""
     fraction: float | None = None
     time: str = ""
@@ -70,7 +70,7 @@ class RailRow:
     @property
     def spoken(self) -> str:
         """The whole row for a screen reader."""
-        facts = [self.title, self.words, self.time, f"mIoU {self.miou}" if self.miou else "", self.reason]
+        facts = [self.title, self.text, self.time, f"mIoU {self.miou}" if self.miou else "", self.reason]
         return ", ".join(fact for fact in facts if fact)
 
 
@@ -100,7 +100,7 @@ def _without_inputs(row: RailRow, lacking: Sequence[str]) -> RailRow:
     """Without inputs the first stage is not ready, though the project, which only knows stages, says so."""
     if row.state != "ready" or not lacking:
         return row
-    return dataclasses.replace(row, state="waiting", words="waiting", reason=f"not chosen yet: {', '.join(lacking)}")
+    return dataclasses.replace(row, state="waiting", text="waiting", reason=f"not chosen yet: {', '.join(lacking)}")
 
 
 def looking_rows(keys: Sequence[str]) -> list[StageStatus]:
@@ -138,8 +138,8 @@ def _stage_row(stage: StageStatus, run: RunState, scored: float | None = None) -
         key=stage.key,
         title=title(stage.key),
         state=state,
-        words=_words(stage, state, fraction, run),
-        reason="; ".join(filter(None, (reason_words(stage), stage.kept))),
+        text=_text(stage, state, fraction, run),
+        reason="; ".join(filter(None, (reason_text(stage), stage.kept))),
         fraction=fraction,
         time=duration(stage.seconds) if stage.seconds is not None and state in ("done", "stale") else "",
         miou=f"{miou:.1%}" if miou is not None and state in ("done", "stale") else "",
@@ -149,7 +149,7 @@ def _stage_row(stage: StageStatus, run: RunState, scored: float | None = None) -
     )
 
 
-def _words(stage: StageStatus, state: str, fraction: float | None, run: RunState) -> str:
+def _text(stage: StageStatus, state: str, fraction: float | None, run: RunState) -> str:
     if state == "running":
         word = "stopping" if run.stopping else "paused" if run.paused else "running"
         return f"{word} {fraction or 0:.0%}"
@@ -167,7 +167,7 @@ def _words(stage: StageStatus, state: str, fraction: float | None, run: RunState
     return state
 
 
-def reason_words(stage: StageStatus) -> str:
+def reason_text(stage: StageStatus) -> str:
     """Says why a stage is stale, waits or failed, as the window calls options and stages."""
     if stage.changes:
         return ", ".join(f"{_name_of(change)} changed" for change in stage.changes)
@@ -179,7 +179,7 @@ def reason_words(stage: StageStatus) -> str:
 def _in_short(stage: StageStatus) -> str:
     """Leaves room for the stages below: the first of several changes, and how many more there are."""
     if len(stage.changes) < 2:
-        return reason_words(stage)
+        return reason_text(stage)
     return f"{_name_of(stage.changes[0])} and {len(stage.changes) - 1} more changed"
 
 

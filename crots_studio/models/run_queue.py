@@ -73,11 +73,12 @@ def moved(entries: Entries, folder: str, by: int) -> Entries:
     return (*rest[:new], entries[place], *rest[new:])
 
 
-def marked(entries: Entries, folder: str, state: State, words: str = "") -> Entries:
+def marked(entries: Entries, folder: str, state: State, message: str = "") -> Entries:
     """Notes how a project of the queue stands now; one that was taken out meanwhile stays out."""
     ended = time.time() if state in ("done", "failed") else 0.0
     return tuple(
-        replace(entry, state=state, words=words, ended=ended) if entry.folder == folder else entry for entry in entries
+        replace(entry, state=state, words=message, ended=ended) if entry.folder == folder else entry
+        for entry in entries
     )
 
 

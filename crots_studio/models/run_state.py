@@ -99,16 +99,16 @@ class RunState:
         if not self.running:
             return "No run"
         if not self.stage:
-            words = self.opening
+            text = self.opening
         else:
             unit = {"steps": "step", "images": "image", "files": "file"}.get(self.unit, self.unit)
-            words = f"{title(self.stage)}: {unit} {self.done} of {self.total}"
-        words = words.removesuffix(" ...") if self.discarding or self.stopping or self.paused else words
+            text = f"{title(self.stage)}: {unit} {self.done} of {self.total}"
+        text = text.removesuffix(" ...") if self.discarding or self.stopping or self.paused else text
         if self.discarding:
-            return f"{words}: discarding after this step ..."
+            return f"{text}: discarding after this step ..."
         if self.stopping:
-            return f"{words}: stopping after this step ..."
-        return f"{words}: paused" if self.paused else words
+            return f"{text}: stopping after this step ..."
+        return f"{text}: paused" if self.paused else text
 
     @property
     def pace(self) -> str:

@@ -16,7 +16,7 @@ from crots.project import CONFIG_NAME, Project
 from crots.project_config import ProjectConfig
 from crots_studio.models.iou import ClassLook, Score, read_reports, score_cells
 from crots_studio.models.names import running_order, title
-from crots_studio.models.option_groups import special_word
+from crots_studio.models.option_groups import special_name
 from crots_studio.models.series import Curves, Figure, csv_text
 
 _NO_OPTION_WORTH_NAMING = ("log_every", "checkpoint_every", "validate_every", "rounds")
@@ -240,7 +240,7 @@ def _short(run: PastRun, name: str) -> str:
     value, section = run.options[name], _kind(run)
     if value is None:
         info = all_options().get(f"{section}.{name}")
-        return (special_word(section, info) if info is not None else "") or "none"
+        return (special_name(section, info) if info is not None else "") or "none"
     if isinstance(value, bool):
         return "on" if value else "off"
     return f"{value:g}" if isinstance(value, float) else str(value)

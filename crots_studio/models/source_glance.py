@@ -57,12 +57,12 @@ class Glance:
 
     Attributes:
         picture: the image with the classes' colours over it, as small as its `SmallImage`.
-        words: the greatest classes with their shares, and how sure the source is.
+        text: the greatest classes with their shares, and how sure the source is.
         doubtful: it predicts no class, or is hardly surer than a guess.
     """
 
     picture: Array
-    words: str
+    text: str
     doubtful: bool = False
 
 
@@ -110,7 +110,7 @@ def with_grid(picture: Array, size: Size, tiling: Tiling | None) -> Array:
         (columns, drawn.transpose(1, 0, 2), size.width, width),
     ):
         if short < _CLOSEST * (len(spans) + 1):
-            # Nothing but lines would be left; `tile_words` states the number.
+            # Nothing but lines would be left; `tile_text` states the number.
             continue
         places = [min(short - 1, span.first * short // long) for span in spans]
         # White beside black is seen on any image.
@@ -119,7 +119,7 @@ def with_grid(picture: Array, size: Size, tiling: Tiling | None) -> Array:
     return drawn
 
 
-def tile_words(size: Size, tiling: Tiling | None) -> str:
+def tile_text(size: Size, tiling: Tiling | None) -> str:
     """Returns into how many tiles an image is cut; empty if it is resized."""
     if tiling is None:
         return ""
@@ -140,7 +140,7 @@ def ask_source(project: Project, tile: SmallImage) -> Glance:
     predictions = Predictions(project, ImageStore(project, classes))
     predicted = predictions.predict(SOURCE, tile.key, tile.path, labelled=False)
     return Glance(
-        _overlay(tile.picture, predicted.labels, classes), *_words(predicted.labels, predicted.confidence, classes)
+        _overlay(tile.picture, predicted.labels, classes), *_text(predicted.labels, predicted.confidence, classes)
     )
 
 
@@ -152,16 +152,16 @@ def _overlay(picture: Array, labels: Array, classes: ClassSet) -> Array:
     return np.where(known[..., None], mixed, picture).round().astype(np.uint8)
 
 
-def _words(labels: Array, confidence: Array | None, classes: ClassSet) -> tuple[str, bool]:
+def _text(labels: Array, confidence: Array | None, classes: ClassSet) -> tuple[str, bool]:
     counts = np.bincount(labels[labels < len(classes)].ravel(), minlength=len(classes))
     if not counts.any():
         return "The source predicts no target class in this image", True
     order = [int(place) for place in np.argsort(-counts) if counts[place]]
     parts = [f"{classes.names[place]} {counts[place] / labels.size:.0%}" for place in order]
-    words = listing(parts, 80)
+    text = listing(parts, 80)
     if confidence is None:
-        return words, False
+        return text, False
     mean = float(confidence.mean())
     guessed = mean < _GUESS / len(classes)
     advice = ", hardly more than a guess; check the weights, the normalisation and the classes" if guessed else ""
-    return f"{words}; mean confidence {mean:.2f}{advice}", guessed
+    return f"{text}; mean confidence {mean:.2f}{advice}", guessed

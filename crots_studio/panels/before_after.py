@@ -25,7 +25,7 @@ from crots_studio.plain import plain_tooltip
 from crots_studio.session import Session
 from crots_studio.widgets.compare_area import LAST, CompareArea
 from crots_studio.widgets.controls import choice_box
-from crots_studio.widgets.image_panel import ImagePanel, class_words
+from crots_studio.widgets.image_panel import ImagePanel, class_label
 from crots_studio.widgets.picture_layers import Content
 
 _NO_PROJECT = "Open or create a project to compare its models here."
@@ -179,7 +179,7 @@ class BeforeAfterPanel(ImagePanel):
         while self.sort.count() > len(SORTS):
             self.sort.removeItem(self.sort.count() - 1)
         if self._cell is not None:
-            self.sort.addItem(question.words, "cell")
+            self.sort.addItem(question.text, "cell")
         self.sort.setCurrentIndex(self.sort.findData("cell" if self._cell is not None else "worst"))
         self.which.setCurrentIndex(1)
         self.model.setCurrentIndex(self.model.findData(question.subject))
@@ -348,11 +348,11 @@ class BeforeAfterPanel(ImagePanel):
             return
         parts = [f"{x}, {y}"]
         if self.truth is not None:
-            parts.append(f"{TRUTH}: {class_words(self._classes, int(self.truth[y, x]))}")
+            parts.append(f"{TRUTH}: {class_label(self._classes, int(self.truth[y, x]))}")
         for subject, predicted in self._predicted.items():
             if y < predicted.labels.shape[0] and x < predicted.labels.shape[1]:
                 sure = "" if predicted.confidence is None else f" {predicted.confidence[y, x]:.2f}"
-                parts.append(f"{title(subject)}: {class_words(self._classes, int(predicted.labels[y, x]))}{sure}")
+                parts.append(f"{title(subject)}: {class_label(self._classes, int(predicted.labels[y, x]))}{sure}")
         self.readout.setText(" &nbsp; ".join(parts))
 
 

@@ -22,10 +22,10 @@ class ScaledPicture(QLabel):
         self.setMinimumWidth(200)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Maximum)
 
-    def show_file(self, path: str, words: str) -> None:
+    def show_file(self, path: str, label: str) -> None:
         """Shows a picture; ``words`` say it to a screen reader."""
         self._whole = QPixmap(path)
-        self.setAccessibleName(words)
+        self.setAccessibleName(label)
         self._fit()
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802

@@ -92,10 +92,10 @@ class LabelCorrection(QWidget):
     def _make_keys(self, panel: QWidget) -> None:
         """Letters choose tools, digits classes, brackets the width; a field that is typed in keeps its letters."""
 
-        def key(keys: str, words: str, act: Callable[[], object]) -> QShortcut:
+        def key(keys: str, label: str, act: Callable[[], object]) -> QShortcut:
             shortcut = QShortcut(QKeySequence(keys), panel)
             shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-            shortcut.setWhatsThis(words)
+            shortcut.setWhatsThis(label)
             shortcut.activated.connect(act)
             return shortcut
 
@@ -148,8 +148,8 @@ class LabelCorrection(QWidget):
             return
         if self.tools.current == FILL:
             if begins:
-                label, words = self.tools.label, self.tools.words
-                self._change(lambda edits: edits.fill(self.key, x, y, label, words))
+                label, name = self.tools.label, self.tools.name
+                self._change(lambda edits: edits.fill(self.key, x, y, label, name))
             return
         if self.tools.current == PICKER:
             if begins:
@@ -213,8 +213,8 @@ class LabelCorrection(QWidget):
         self._timer.stop()
         self._may_close(False)
         corners, self._points = self._points, []
-        label, words = self.tools.label, self.tools.words
-        self._change(lambda edits: edits.polygon(self.key, corners, label, words))
+        label, name = self.tools.label, self.tools.name
+        self._change(lambda edits: edits.polygon(self.key, corners, label, name))
 
     def _leave_polygon(self) -> None:
         """Another tool forgets a polygon that was not closed."""
@@ -229,14 +229,14 @@ class LabelCorrection(QWidget):
         self._timer.stop()
         self._broken_off = False
         points, self._points = self._points, []
-        width, label, words = self.tools.width_box.value(), self.tools.label, self.tools.words
+        width, label, name = self.tools.width_box.value(), self.tools.label, self.tools.name
         if points and self.tools.current == BRUSH:
-            self._change(lambda edits: edits.paint(self.key, points, width, label, words))
+            self._change(lambda edits: edits.paint(self.key, points, width, label, name))
         elif points and self.tools.current == ERASER:
             self._change(lambda edits: edits.erase(self.key, points, width))
         elif points and self.tools.current == SUPERPIXELS and self._picture is not None:
             where, self._superpixels = self._touched(points), None
-            self._change(lambda edits: edits.cover(self.key, where, label, words))
+            self._change(lambda edits: edits.cover(self.key, where, label, name))
 
     # Changes.
 

@@ -81,9 +81,9 @@ class LogPanel(QWidget):
         holder = QWidget()
         row = QHBoxLayout(holder)
         row.setContentsMargins(0, 0, 4, 0)
-        for words, act in (("Copy", self.copy), ("Save ...", self._save), ("Clear", self.clear)):
-            button = QPushButton(words)
-            button.setAccessibleName(f"{words.removesuffix(' ...')} the log")
+        for label, act in (("Copy", self.copy), ("Save ...", self._save), ("Clear", self.clear)):
+            button = QPushButton(label)
+            button.setAccessibleName(f"{label.removesuffix(' ...')} the log")
             button.setFlat(True)
             button.clicked.connect(act)
             row.addWidget(button)
@@ -135,8 +135,8 @@ class LogPanel(QWidget):
     def copy(self) -> None:
         """Puts what is marked, or all, of the visible tab on the clipboard."""
         if self.tabs.currentWidget() is self.problems:
-            words = [self.problems.item(number).text() for number in range(self.problems.count())]
-            QGuiApplication.clipboard().setText("\n".join(words))
+            lines = [self.problems.item(number).text() for number in range(self.problems.count())]
+            QGuiApplication.clipboard().setText("\n".join(lines))
         else:
             marked = self.lines.textCursor().selection().toPlainText()
             QGuiApplication.clipboard().setText(marked or self.text)
@@ -162,13 +162,13 @@ class LogPanel(QWidget):
     def _another_project(self) -> None:
         self.clear()
         history = self._session.opened.history
-        told = [
+        events = [
             event
             for stage in history.stages.values()
             for event in (stage.started, *stage.notes, *stage.evaluations, stage.finished)
             if event is not None
         ]
-        self.add_events(sorted(told, key=lambda event: event.time))
+        self.add_events(sorted(events, key=lambda event: event.time))
 
     def add_events(self, events: list[Event]) -> None:
         """Appends the lines of events."""

@@ -319,8 +319,8 @@ class PreviewPanel(QWidget):
         chosen = self._options.mix
         for caption, found in zip(self.captions, self.mixes, strict=False):
             mark = " (this project's)" if found.strategy == chosen else ""
-            words = f"{html.escape(found.words)}; {found.share:.0%} of pixels count, the others are red"
-            caption.setText(f"{strong(STRATEGIES[found.strategy])}{mark}<br>{words}")
+            label = f"{html.escape(found.caption)}; {found.share:.0%} of pixels count, the others are red"
+            caption.setText(f"{strong(STRATEGIES[found.strategy])}{mark}<br>{label}")
 
 
 def _inputs_of(project: Project | None) -> object:

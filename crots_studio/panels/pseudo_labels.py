@@ -23,7 +23,7 @@ from crots_studio.panels.label_correction import LabelCorrection
 from crots_studio.session import Session
 from crots_studio.widgets.compare_area import CompareArea
 from crots_studio.widgets.icon_button import IconButton
-from crots_studio.widgets.image_panel import ImagePanel, class_words
+from crots_studio.widgets.image_panel import ImagePanel, class_label
 from crots_studio.widgets.picture_layers import Content, Outline, doubt_colour
 from crots_studio.widgets.region_bar import RegionBar
 
@@ -101,13 +101,13 @@ class PseudoLabelPanel(ImagePanel):
         self.tool_menu.popup(self.tool_button.mapToGlobal(self.tool_button.rect().bottomLeft()))
 
     def _make_keys(self) -> None:
-        for keys, words, act in (
+        for keys, label, act in (
             ("N", "Next doubtful region", self.regions.go_on),
             ("Shift+N", "Previous doubtful region", self.regions.go_back),
         ):
             shortcut = QShortcut(QKeySequence(keys), self)
             shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-            shortcut.setWhatsThis(words)
+            shortcut.setWhatsThis(label)
             shortcut.activated.connect(act)
 
     @property
@@ -324,7 +324,7 @@ class PseudoLabelPanel(ImagePanel):
             self.readout.setText(f"{x}, {y}" if x >= 0 else "")
             return
         number = int(maps.labels[y, x])
-        parts = [f"{x}, {y}", class_words(self._classes, number)]
+        parts = [f"{x}, {y}", class_label(self._classes, number)]
         if maps.confidence is not None and maps.entropy is not None:
             parts.append(f"confidence {maps.confidence[y, x]:.3f}")
             parts.append(f"entropy up to {maps.entropy[y, x]:.2f} nats")

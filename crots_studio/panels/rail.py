@@ -42,7 +42,7 @@ _PICTURES = {
     "baseline": "student", "mine": "patches", "evaluate": "evaluate", "export": "export",
 }  # fmt: skip
 # Pixels: the picture's square, what is left and right of everything, and where the words begin.
-_SQUARE, _MARGIN, _WORDS = 28, 8, 44
+_SQUARE, _MARGIN, _TEXT_LEFT = 28, 8, 44
 # What is left and right of the words of the button: margins, its icon, its own edge.
 _AROUND_BUTTON = 56
 # A row that is not wider shows its picture only; the panel folded to those, and the least and most it takes otherwise.
@@ -62,23 +62,23 @@ class RailDelegate(QStyledItemDelegate):
         if width < _NARROW:
             return QSize(_SQUARE, _SQUARE + 12)
         line = option.fontMetrics.height()
-        words = self._room(option, index.data(_ROW), width).height()
-        return QSize(160, max(_SQUARE, line + 2 + words) + 12)
+        text = self._room(option, index.data(_ROW), width).height()
+        return QSize(160, max(_SQUARE, line + 2 + text) + 12)
 
     def _room(self, option: QStyleOptionViewItem, row: RailRow, width: int) -> QRect:
         """Where the state's words have room, from the left end of the words and the top of their first line."""
         metrics = option.fontMetrics
-        room = width - _WORDS - _MARGIN
+        room = width - _TEXT_LEFT - _MARGIN
         if time := self._time(option, row, width):
             room -= metrics.horizontalAdvance(time) + 8
         most = QRect(0, 0, max(room, 40), metrics.height() * _MOST_LINES)
-        needed = metrics.boundingRect(most, Qt.TextFlag.TextWordWrap, row.words).height()
+        needed = metrics.boundingRect(most, Qt.TextFlag.TextWordWrap, row.text).height()
         return QRect(0, 0, most.width(), max(metrics.height(), min(needed, most.height())))
 
     def _time(self, option: QStyleOptionViewItem, row: RailRow, width: int) -> str:
         """The time has its place where no reason needs it: beside words of one line."""
-        needed = option.fontMetrics.horizontalAdvance(f"{row.words}{row.time}") + 8
-        return "" if row.state == "stale" or needed > width - _WORDS - _MARGIN else row.time
+        needed = option.fontMetrics.horizontalAdvance(f"{row.text}{row.time}") + 8
+        return "" if row.state == "stale" or needed > width - _TEXT_LEFT - _MARGIN else row.time
 
     def paint(
         self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
@@ -129,7 +129,7 @@ class RailDelegate(QStyledItemDelegate):
     def _texts(self, painter: QPainter, rect: QRect, row: RailRow, option: QStyleOptionViewItem) -> None:
         palette: QPalette = option.palette
         line = option.fontMetrics.height()
-        inner = rect.adjusted(_WORDS, 5, -_MARGIN, -5)
+        inner = rect.adjusted(_TEXT_LEFT, 5, -_MARGIN, -5)
         font = option.font
         font.setWeight(QFont.Weight.DemiBold)
         painter.setFont(font)
@@ -149,10 +149,10 @@ class RailDelegate(QStyledItemDelegate):
         quiet = row.state in ("done", "not needed") and not row.warned
         colour = theme.colours().muted if quiet else state_colour(row.look)
         painter.setPen(QColor(colour))
-        painter.drawText(room, Qt.AlignmentFlag.AlignLeft | Qt.TextFlag.TextWordWrap, row.words)
+        painter.drawText(room, Qt.AlignmentFlag.AlignLeft | Qt.TextFlag.TextWordWrap, row.text)
 
     def _bar(self, painter: QPainter, rect: QRect, fraction: float) -> None:
-        bar = QRectF(rect.left() + _WORDS, rect.bottom() - 4, rect.width() - _WORDS - _MARGIN, 3)
+        bar = QRectF(rect.left() + _TEXT_LEFT, rect.bottom() - 4, rect.width() - _TEXT_LEFT - _MARGIN, 3)
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(QColor(theme.colours().grid))
         painter.drawRoundedRect(bar, 1.5, 1.5)
@@ -272,7 +272,7 @@ class RailPanel(QWidget):
         names = (metrics.horizontalAdvance(row.title) for row in self.rows)
         scores = (metrics.horizontalAdvance(row.miou) + 8 for row in self.rows if row.miou)
         # Beside the list are the margins of the panel.
-        needed = _WORDS + max(names, default=0) + max(scores, default=0) + _MARGIN + 16
+        needed = _TEXT_LEFT + max(names, default=0) + max(scores, default=0) + _MARGIN + 16
         self.setMinimumWidth(min(max(_LEAST, needed), _MOST))
 
     def take_findings(self, form: ProjectForm) -> None:
@@ -292,9 +292,9 @@ class RailPanel(QWidget):
         self.note.setText(summary(rows))
         row = self.current
         self.run_one.setEnabled(row is not None and row.startable and not self._session.run.blocker)
-        words = f"Run only {row.title}" if row is not None and row.is_stage else "Run this stage"
+        label = f"Run only {row.title}" if row is not None and row.is_stage else "Run this stage"
         room = self.width() - _AROUND_BUTTON
-        self.run_one.setText(words if self.fontMetrics().horizontalAdvance(words) <= room else "Run this stage")
+        self.run_one.setText(label if self.fontMetrics().horizontalAdvance(label) <= room else "Run this stage")
         self.run_one.setToolTip(plain_tooltip(self.why_not or "Runs only this stage, even if it is done"))
 
     @property
@@ -309,7 +309,7 @@ class RailPanel(QWidget):
             return f"{row.title} is an input: choose a stage below it to run it alone"
         if not row.is_stage:
             return f"{row.title} is part of the demonstration, which runs as a whole"
-        return f"{row.title} cannot run alone yet: {row.words}"
+        return f"{row.title} cannot run alone yet: {row.text}"
 
     def _show(self, rows: list[RailRow]) -> None:
         same = [row.key for row in rows] == [row.key for row in self.rows]
@@ -334,7 +334,7 @@ class RailPanel(QWidget):
             item.setData(Qt.ItemDataRole.AccessibleTextRole, row.spoken)
             item.setData(Qt.ItemDataRole.DisplayRole, row.title)
             took = f"took {row.time}" if row.time else ""
-            item.setToolTip(plain_tooltip("\n".join(filter(None, (f"{row.title}: {row.words}", took, row.reason)))))
+            item.setToolTip(plain_tooltip("\n".join(filter(None, (f"{row.title}: {row.text}", took, row.reason)))))
         if not same and numbers:
             # A stage was added or removed; the user stays on the current page.
             self.list.blockSignals(True)

@@ -106,14 +106,14 @@ class RunBar(QFrame):
         self.name.setProperty("role", "heading")
         for label in (self.text, self.pace, self.memory):
             label.setProperty("role", "muted")
-        words = QHBoxLayout()
-        words.setSpacing(12)
-        words.addWidget(self.text, 1)
-        words.addWidget(self.pace)
+        line = QHBoxLayout()
+        line.setSpacing(12)
+        line.addWidget(self.text, 1)
+        line.addWidget(self.pace)
         left = QVBoxLayout()
         left.setSpacing(0)
         left.addWidget(self.name)
-        left.addLayout(words)
+        left.addLayout(line)
         left.addSpacing(4)
         left.addWidget(self.bar)
         row = QHBoxLayout(self)
@@ -145,12 +145,12 @@ class RunBar(QFrame):
         # Without an end, the bar moves all the same: one that stands still for a minute looks as if the run hung.
         self.bar.setRange(0, 1000 if not busy or state.fraction_known else 0)
         self.bar.setValue(round(1000 * state.fraction) if busy else 0)
-        self.text.setText(state.text if busy else self._idle_words())
+        self.text.setText(state.text if busy else self._idle_text())
         self.text.setToolTip(plain_tooltip(self.text.text()))
         self.name.setText(session.project.folder.name if session.project is not None else "CROTS Studio")
         self.name.setToolTip(plain_tooltip(str(session.project.folder) if session.project is not None else ""))
         self.pace.setText(state.pace if busy else "")
-        self.run.setText(self._run_words())
+        self.run.setText(self._run_label())
         self.run.setToolTip(plain_tooltip(self._run_tip()))
         finished = project and not busy and bool(session.opened.status) and not self._open_stages()
         for widget in (self.export, self.apply, self.report):
@@ -190,15 +190,15 @@ class RunBar(QFrame):
         )
         return ["interrupted", *states] if begun else states
 
-    def _run_words(self) -> str:
+    def _run_label(self) -> str:
         states = self._states()
         following = next((state for state in states if state not in FINISHED), "")
         return "Resume" if following in ("interrupted", "failed") else "Run"
 
-    def _idle_words(self) -> str:
+    def _idle_text(self) -> str:
         session = self._session
         if session.queue.running:
-            return session.queue.words
+            return session.queue.summary
         if session.project is None:
             return "No project"
         if session.run.blocker:
@@ -218,8 +218,8 @@ class RunBar(QFrame):
         """How many stages a click on Run runs, and how many results that replaces."""
         open_stages = [stage for stage in self._session.opened.status if stage.state not in FINISHED]
         again = sum(stage.state == "stale" for stage in open_stages)
-        words = f"Ready to run {plural(len(open_stages), 'stage')}" if open_stages else "Ready to run"
-        return f"{words}; replaces {plural(again, 'result')}" if again else words
+        label = f"Ready to run {plural(len(open_stages), 'stage')}" if open_stages else "Ready to run"
+        return f"{label}; replaces {plural(again, 'result')}" if again else label
 
     def _run_tip(self) -> str:
         open_stages = [stage for stage in self._session.opened.status if stage.state not in FINISHED]
@@ -247,10 +247,10 @@ class RunBar(QFrame):
 
     def _measure(self) -> None:
         used = self._session.run.memory()
-        words = [f"RAM {byte_count(used)}"] if used else []
+        parts = [f"RAM {byte_count(used)}"] if used else []
         if not self._session.run.detached and (graphics := gpu_memory()):
-            words.append(f"GPU {byte_count(graphics[0])} of {byte_count(graphics[1])}")
-        self.memory.setText(", ".join(words))
+            parts.append(f"GPU {byte_count(graphics[0])} of {byte_count(graphics[1])}")
+        self.memory.setText(", ".join(parts))
 
     def _find_devices(self) -> None:
         if self._session.project is not None:

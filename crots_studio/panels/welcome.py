@@ -42,8 +42,8 @@ class WelcomePanel(QWidget):
             "New project", "Choose your images and a source model, then run", self.new_wanted.emit, "plus"
         )
         self.open = BigButton("Open project", "Open an existing project folder", self.open_wanted.emit, "folder")
-        words = "Renders a small data set and runs the whole method on it in a few minutes"
-        self.demo = BigButton("Try the demonstration", words, self.demo_wanted.emit, "demo")
+        label = "Renders a small data set and runs the whole method on it in a few minutes"
+        self.demo = BigButton("Try the demonstration", label, self.demo_wanted.emit, "demo")
         self.recent = QListWidget()
         self.recent.setAccessibleName("Recent projects")
         self.recent.setProperty("role", "bare")
@@ -68,18 +68,18 @@ class WelcomePanel(QWidget):
     def _lay_out(self) -> None:
         title = Label("CROTS Studio")
         title.setProperty("role", "title")
-        words = Label(
+        about = Label(
             "Adapts a segmentation model to your own photographs. No labels are needed, nor the data that the model "
             "was trained on; nothing leaves this computer."
         )
-        words.setWordWrap(True)
-        words.setProperty("role", "muted")
+        about.setWordWrap(True)
+        about.setProperty("role", "muted")
         left = QVBoxLayout()
         left.setSpacing(8)
         left.addWidget(Illustration())
         left.addSpacing(4)
         left.addWidget(title)
-        left.addWidget(words)
+        left.addWidget(about)
         left.addSpacing(8)
         for widget in (self.new, self.open, self.demo):
             left.addWidget(widget)

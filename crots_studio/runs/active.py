@@ -144,8 +144,8 @@ class ActiveRun(QObject):
         if self._project is not None and self._project.folder != going_to:
             folder = self._project.folder
             self.left = (*(one for one in self.left if one != folder), folder)
-            words = "stays paused" if paused else "continues in the background"
-            self._opened.notice.emit(f"The run of {folder.name} {words}. Open the project again to follow it.")
+            text = "stays paused" if paused else "continues in the background"
+            self._opened.notice.emit(f"The run of {folder.name} {text}. Open the project again to follow it.")
         self.busy_changed.emit(False)
         self.changed.emit()
         return True

@@ -214,12 +214,12 @@ class ChildRun:
             return RunEnd("cancelled", self._at_work, "stopped by the user; run again to resume", exit_code=130)
         if code < 0:
             # Its last output is unrelated.
-            words = f"its process was killed ({_signal_name(-code)})"
-            return RunEnd("failed", self._at_work, words, tail, KILLED)
+            text = f"its process was killed ({_signal_name(-code)})"
+            return RunEnd("failed", self._at_work, text, tail, KILLED)
         # The last line of its output is the reason: our own message, or the end of a traceback.
-        words = tail.strip().splitlines()[-1] if tail.strip() else "no output"
-        message = f"the run's process ended with code {code}: {words}"
-        return RunEnd("failed", self._at_work, message, tail, code, "memory" if mentions_memory(words) else "")
+        text = tail.strip().splitlines()[-1] if tail.strip() else "no output"
+        message = f"the run's process ended with code {code}: {text}"
+        return RunEnd("failed", self._at_work, message, tail, code, "memory" if mentions_memory(text) else "")
 
     def stop(self) -> None:
         """Stops the run after the current step."""

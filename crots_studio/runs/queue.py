@@ -80,7 +80,7 @@ def prepare(folder: Path, trusted: Iterable[Code], why: WhyNotReady = not_ready)
     return Prepared(Project(folder, config), history.latest, at_work, going_on)
 
 
-def outcome_words(folder: Path) -> str:
+def outcome_summary(folder: Path) -> str:
     """Describes what a finished run gained and which stages were stopped by their guard; not on the window's thread."""
     project = Project.open(folder)
     choices = {key: project.choice(key) or {} for key in project.stage_keys()}
@@ -119,7 +119,7 @@ class RunQueue(Undoable[Entries], QObject):
     """
 
     changed = Signal()
-    said = Signal(str)
+    notice = Signal(str)
     problem = Signal(str)
     halted = Signal()
 
@@ -167,12 +167,12 @@ class RunQueue(Undoable[Entries], QObject):
         self._stamp = self._file.stamp
         self.changed.emit()
 
-    def _do(self, words: str, act: Callable[[Entries], Entries]) -> None:
+    def _do(self, label: str, act: Callable[[Entries], Entries]) -> None:
         """Makes a change that the user can take back."""
         self.refresh()
         before, after = self.entries, act(self.entries)
         if before != after:
-            self._say_problem(lambda: self._steps.do(Step(words, "", before, after)))
+            self._say_problem(lambda: self._steps.do(Step(label, "", before, after)))
 
     def _write(self, part: str, state: Entries) -> None:
         self._change(lambda entries: restored(entries, self._with_current(state)))
@@ -193,15 +193,15 @@ class RunQueue(Undoable[Entries], QObject):
     def add(self, folders: Iterable[str]) -> None:
         """Puts projects at the end of the queue."""
         folders = list(folders)
-        words = f"Add {QueueEntry(folders[0]).name}" if len(folders) == 1 else f"Add {plural(len(folders), 'project')}"
-        self._do(words, lambda entries: added(entries, folders))
+        label = f"Add {QueueEntry(folders[0]).name}" if len(folders) == 1 else f"Add {plural(len(folders), 'project')}"
+        self._do(label, lambda entries: added(entries, folders))
 
     def remove(self, folders: Iterable[str]) -> None:
         """Takes projects out of the queue, but not the one that is running here."""
         gone = [folder for folder in folders if folder != self.current]
         if gone:
-            words = f"Remove {QueueEntry(gone[0]).name}" if len(gone) == 1 else f"Remove {plural(len(gone), 'project')}"
-            self._do(words, lambda entries: removed(entries, gone))
+            label = f"Remove {QueueEntry(gone[0]).name}" if len(gone) == 1 else f"Remove {plural(len(gone), 'project')}"
+            self._do(label, lambda entries: removed(entries, gone))
 
     def move(self, folder: str, by: int) -> None:
         """Moves a project by so many places."""
@@ -223,7 +223,7 @@ class RunQueue(Undoable[Entries], QObject):
         return sum(entry.state in ("waiting", "running") and entry.folder != self.current for entry in self.entries)
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         """The state of the queue in a line; empty while it is idle."""
         if not self.running:
             return ""
@@ -359,18 +359,18 @@ class RunQueue(Undoable[Entries], QObject):
             token="queued run",
         )
 
-    def _ended(self, end: RunEnd, words: str = "Stopped; it continues from there.") -> None:
+    def _ended(self, end: RunEnd, text: str = "Stopped; it continues from there.") -> None:
         name, message = QueueEntry(self.current).name, in_window(end.message)
         if end.outcome == "cancelled":
             # After a stop by the user, the next one must not start at once.
             self._stopping = True
-            self._mark("waiting", words)
+            self._mark("waiting", text)
         elif end.outcome == "failed":
             self._mark("failed", message)
             self.problem.emit(f"Queue: {name} failed: {message}")
         else:
             self._mark("done", message)
-            self.said.emit(f"Queue: {name} is done.")
+            self.notice.emit(f"Queue: {name} is done.")
             self._sum_up(self.current)
         self._run, self.current = None, ""
         self.state = RunState()
@@ -380,15 +380,15 @@ class RunQueue(Undoable[Entries], QObject):
     def _sum_up(self, folder: str) -> None:
         """Adds to the finished runs what they gained, and which stages the guard stopped."""
 
-        def found(words: str) -> None:
-            if words:
-                self._say_problem(lambda: self._change(lambda entries: marked(entries, folder, "done", words)))
+        def found(text: str) -> None:
+            if text:
+                self._say_problem(lambda: self._change(lambda entries: marked(entries, folder, "done", text)))
 
-        self._errands.in_background(lambda: outcome_words(Path(folder)), found, lambda _: None)
+        self._errands.in_background(lambda: outcome_summary(Path(folder)), found, lambda _: None)
 
-    def _mark(self, state: State, words: str = "") -> None:
+    def _mark(self, state: State, text: str = "") -> None:
         folder = self.current
-        self._say_problem(lambda: self._change(lambda entries: marked(entries, folder, state, words)))
+        self._say_problem(lambda: self._change(lambda entries: marked(entries, folder, state, text)))
 
     def _halt(self) -> None:
         was, self.running, self._stopping = self.running, False, False

@@ -17,15 +17,15 @@ class BigButton(QPushButton):
     """Calls ``act`` when it is clicked, or chosen with the Return key; ``sign`` is the name of an icon."""
 
     def __init__(
-        self, title: str, words: str, act: Callable[[], object], sign: str, parent: QWidget | None = None
+        self, title: str, text: str, act: Callable[[], object], sign: str, parent: QWidget | None = None
     ) -> None:
         super().__init__(parent)
         self.setProperty("role", "card")
         self.setAccessibleName(title)
-        self.setAccessibleDescription(words)
+        self.setAccessibleDescription(text)
         self.setAutoDefault(True)
         self.clicked.connect(lambda: act())
-        heading, line = Label(title), Label(words)
+        heading, line = Label(title), Label(text)
         heading.setProperty("role", "heading")
         line.setProperty("role", "muted")
         picture = Label()

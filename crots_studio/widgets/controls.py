@@ -58,8 +58,8 @@ class _Snug(QObject):
         self._fit()
 
     def _fit(self) -> None:
-        words = self._button.text().replace("&", "")
-        width = self._button.fontMetrics().horizontalAdvance(words) + 2 * theme.PADDING + 4
+        label = self._button.text().replace("&", "")
+        width = self._button.fontMetrics().horizontalAdvance(label) + 2 * theme.PADDING + 4
         if width != self._button.maximumWidth():
             self._button.setMaximumWidth(width)
 

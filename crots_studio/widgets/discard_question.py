@@ -50,10 +50,10 @@ class DiscardQuestion(QMessageBox):
             started = self._session.opened.history.stage(self.stage).started
             done, total = (ending.done, ending.total) if ending is not None else (0, 0)
             found = loss(project, self.stage, done=done, total=total, unit=started.unit if started else "steps")
-        words = f"{found.goes} {found.stays}"
-        if words != self.informativeText():
+        label = f"{found.goes} {found.stays}"
+        if label != self.informativeText():
             self.setText(found.question)
-            self.setInformativeText(words)
+            self.setInformativeText(label)
 
     def _follow(self) -> None:
         run = self._session.run.state

@@ -63,5 +63,5 @@ class DropHint(QWidget):
         painter.setPen(QPen(QColor(theme.colours().accent), 3, Qt.PenStyle.DashLine))
         painter.drawRect(self.rect().adjusted(6, 6, -7, -7))
         painter.setPen(QColor(theme.colours().text))
-        words = int(Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap)
-        painter.drawText(self.rect().adjusted(24, 24, -24, -24), words, "\n".join(self.lines))
+        flags = int(Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap)
+        painter.drawText(self.rect().adjusted(24, 24, -24, -24), flags, "\n".join(self.lines))

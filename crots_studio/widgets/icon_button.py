@@ -18,7 +18,7 @@ class IconButton(QToolButton):
 
     Args:
         name: of the icon, see `crots_studio.icons.icon`.
-        words: what it does, two or three words.
+        label: what it does, two or three words.
         tip: more about it, in the tooltip.
         act: what a click does.
         flat: without an edge, until the pointer is on it.
@@ -28,7 +28,7 @@ class IconButton(QToolButton):
     def __init__(
         self,
         name: str,
-        words: str,
+        label: str,
         act: Callable[[], object] | None = None,
         *,
         tip: str = "",
@@ -40,16 +40,16 @@ class IconButton(QToolButton):
         self.setIconSize(QSize(SIDE, SIDE))
         self.setAutoRaise(flat)
         self._role, self._shown = role, ("", "", "")
-        self.show_as(name, words, tip)
+        self.show_as(name, label, tip)
         if act is not None:
             self.clicked.connect(lambda: act())
 
-    def show_as(self, name: str, words: str, tip: str = "") -> None:
+    def show_as(self, name: str, label: str, tip: str = "") -> None:
         """Shows another icon with other words."""
-        if (name, words, tip) == self._shown:
+        if (name, label, tip) == self._shown:
             return
-        self._shown = name, words, tip
+        self._shown = name, label, tip
         self.setIcon(icon(name, self._role))
-        self.setAccessibleName(words)
+        self.setAccessibleName(label)
         self.setAccessibleDescription(tip)
-        self.setToolTip(plain_tooltip(f"{words}: {tip}" if tip else words))
+        self.setToolTip(plain_tooltip(f"{label}: {tip}" if tip else label))

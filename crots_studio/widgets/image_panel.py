@@ -138,7 +138,7 @@ class ImagePanel(QWidget):
             super().keyPressEvent(event)
 
 
-def class_words(classes: ClassSet, number: int) -> str:
+def class_label(classes: ClassSet, number: int) -> str:
     """Returns a class as a coloured square and its name, for a rich-text label."""
     if number >= len(classes):
         return "ignored"

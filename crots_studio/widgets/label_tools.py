@@ -134,7 +134,7 @@ class LabelTools(QWidget):
         return int(self.classes.currentData() if self.classes.count() else 0)
 
     @property
-    def words(self) -> str:
+    def name(self) -> str:
         """Name of the class to paint."""
         return self.classes.currentText()
 

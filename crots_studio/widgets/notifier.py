@@ -28,7 +28,7 @@ _SHOWN_MS = 20_000
 _LOG_LINE = 36
 
 
-class Said(NamedTuple):
+class Notice(NamedTuple):
     """The note about the end of a run; ``worse``: a score fell, a guard stopped a stage, or there are warnings."""
 
     heading: str
@@ -36,7 +36,7 @@ class Said(NamedTuple):
     worse: bool = False
 
 
-def words_for(
+def notice_for(
     end: RunEnd,
     scores: Scores,
     *,
@@ -48,7 +48,7 @@ def words_for(
     estimate: bool = False,
     before: Mapping[str, float] | None = None,
     corrected: int = 0,
-) -> Said:
+) -> Notice:
     """Returns what to say of the end of a run.
 
     Args:
@@ -64,31 +64,33 @@ def words_for(
         corrected: how many images have labels that the user corrected.
     """
     if (guarded or warnings) and end.outcome == "completed":
-        said = words_for(end, scores, compares=compares, only=only, before=before, corrected=corrected)
-        number, words = ("a warning", guarded) if guarded else _of_warnings(warnings)
-        return said._replace(heading=f"{said.heading}, with {number}", text=f"{words} {said.text}", worse=True)
+        notice = notice_for(end, scores, compares=compares, only=only, before=before, corrected=corrected)
+        number, message = ("a warning", guarded) if guarded else _of_warnings(warnings)
+        return notice._replace(heading=f"{notice.heading}, with {number}", text=f"{message} {notice.text}", worse=True)
     name = title(end.stage) if end.stage else "The run"
     if end.outcome == "failed":
-        words = in_window(end.message)
-        return Said("The run failed", f"{name}: {words}" if end.stage else f"{words[:1].upper()}{words[1:]}")
+        message = in_window(end.message)
+        return Notice("The run failed", f"{name}: {message}" if end.stage else f"{message[:1].upper()}{message[1:]}")
     if estimate and end.outcome == "cancelled":
-        return Said("The estimate was stopped", "Nothing was changed.")
+        return Notice("The estimate was stopped", "Nothing was changed.")
     if end.cause == "not begun":
-        return Said("The run was stopped", f"{name} was stopped before it began; nothing was changed.")
+        return Notice("The run was stopped", f"{name} was stopped before it began; nothing was changed.")
     if end.outcome == "cancelled" and discarded:
-        return Said("The run was cancelled", f"The unfinished work of {name} was discarded; earlier results are kept.")
+        return Notice(
+            "The run was cancelled", f"The unfinished work of {name} was discarded; earlier results are kept."
+        )
     if end.outcome == "cancelled":
-        return Said("The run was stopped", f"{name} can be resumed where it stopped.")
+        return Notice("The run was stopped", f"{name} can be resumed where it stopped.")
     if compares:
-        return Said("The comparison is finished", "The tab Methods shows what each method gains and costs.")
+        return Notice("The comparison is finished", "The tab Methods shows what each method gains and costs.")
     best = [score for score in map(scores.latest, scores.subjects) if score and score.miou is not None]
     if only and only != "evaluate":
         own = [score for score in best if score.subject == only]
         best = [*best[:1], *own] if own else []
     if only and not best:
-        return Said("The run is finished", f"{title(only)} is done.")
+        return Notice("The run is finished", f"{title(only)} is done.")
     if not best:
-        return Said("The run is finished", "All stages that were asked for are done.")
+        return Notice("The run is finished", "All stages that were asked for are done.")
     last, first = best[-1], best[0]
     text, changes = f"{title(last.subject)}: mIoU {percent(last.miou)}%", list[float]()
     if first is not last and last.miou is not None and first.miou is not None:
@@ -101,16 +103,16 @@ def words_for(
         text += f", {percent(changes[-1], signed=True)} against the result before"
         text += f"; labels of {plural(corrected, 'image')} are corrected" if corrected else ""
     # As displayed: a difference below the last digit is no change.
-    return Said("The run is finished", text, worse=any(round(change, 3) < 0 for change in changes))
+    return Notice("The run is finished", text, worse=any(round(change, 3) < 0 for change in changes))
 
 
 def _of_warnings(warnings: Sequence[Note]) -> tuple[str, str]:
     """Counts warnings, and says the latest of them."""
     count, latest = len(warnings), warnings[-1]
-    words = f"{title(latest.stage)}: {in_window(latest.line).rstrip('.')}."
+    text = f"{title(latest.stage)}: {in_window(latest.line).rstrip('.')}."
     if count == 1:
-        return "a warning", words
-    return f"{count} warnings", f"{words} The log has the {'other' if count == 2 else 'others'}."
+        return "a warning", text
+    return f"{count} warnings", f"{text} The log has the {'other' if count == 2 else 'others'}."
 
 
 def doubts(note: Note) -> bool:
@@ -176,9 +178,9 @@ class Notifier(Toast):
             return  # quick, and its result (patches, or the estimate) is in view
         scores, project = Scores.of_history(self._session.opened.history), self._session.project
         scores.rounds = len(project.needed_rounds()) if project is not None else None
-        told = end.outcome == "completed" and not compares
-        guarded, warnings = (self._guarded(), self._warnings()) if told else ("", [])
-        heading, text, worse = words_for(
+        completed = end.outcome == "completed" and not compares
+        guarded, warnings = (self._guarded(), self._warnings()) if completed else ("", [])
+        heading, text, worse = notice_for(
             end, scores, compares=compares, discarded=discarded, only=request.only or "", guarded=guarded,
             warnings=warnings, estimate=request.estimate, before=self._before, corrected=self._corrected(),
         )  # fmt: skip

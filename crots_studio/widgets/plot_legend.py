@@ -78,10 +78,10 @@ class PlotLegend(QScrollArea):
             self._flow.removeWidget(button)
             button.deleteLater()
 
-    def explain(self, words: Mapping[str, str]) -> None:
+    def explain(self, descriptions: Mapping[str, str]) -> None:
         """Explains the curves in tooltips."""
         for name, button in self.entries.items():
-            tip = f"{words[name]}\nClick to show or hide" if name in words else f"Show or hide {name}"
+            tip = f"{descriptions[name]}\nClick to show or hide" if name in descriptions else f"Show or hide {name}"
             if button.toolTip() != tip:
                 button.setToolTip(plain_tooltip(tip))
 

@@ -134,8 +134,8 @@ class ExportButton(QPushButton):
         return path
 
     def _may_replace(self, path: Path) -> bool:
-        words = plain_tooltip(f"{path} exists already: replace it?")
-        return QMessageBox.question(self, "Replace the file", words) == QMessageBox.StandardButton.Yes
+        question = plain_tooltip(f"{path} exists already: replace it?")
+        return QMessageBox.question(self, "Replace the file", question) == QMessageBox.StandardButton.Yes
 
     def _attempt(self, path: Path, write: Callable[[], None]) -> None:
         try:

@@ -87,7 +87,7 @@ class CardDelegate(QStyledItemDelegate):
         self._picture(painter, place, card)
         inner = QRect(place.right() + _PADDING, place.top(), 0, place.height())
         inner.setRight(int(whole.right()) - _PADDING)
-        self._words(painter, inner, card, option)
+        self._draw_text(painter, inner, card, option)
         painter.restore()
 
     def _picture(self, painter: QPainter, place: QRect, card: ProjectCard) -> None:
@@ -103,7 +103,7 @@ class CardDelegate(QStyledItemDelegate):
             paint_icon(painter, side, "images", QColor(theme.colours().muted))
         painter.setClipping(False)
 
-    def _words(self, painter: QPainter, inner: QRect, card: ProjectCard, option: QStyleOptionViewItem) -> None:
+    def _draw_text(self, painter: QPainter, inner: QRect, card: ProjectCard, option: QStyleOptionViewItem) -> None:
         colours, line = theme.colours(), option.fontMetrics.height()
         state = card.state if card.present else f"not found: {card.state}".removesuffix(": not found")
         facts = "  \u00b7  ".join(filter(None, (card.date, state)))

@@ -54,13 +54,13 @@ class RegionBar(QWidget):
         """The place that was visited last, -1 for none."""
         return self.list.currentIndex()
 
-    def set_regions(self, words: Sequence[str]) -> None:
+    def set_regions(self, regions: Sequence[str]) -> None:
         """Lists other regions, of which none is chosen yet."""
         with QSignalBlocker(self.list):
             self.list.clear()
-            self.list.addItems(list(words))
+            self.list.addItems(list(regions))
             self.list.setCurrentIndex(-1)
-        self.setVisible(bool(words))
+        self.setVisible(bool(regions))
         self._refresh()
 
     def go_on(self) -> None:

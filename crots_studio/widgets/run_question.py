@@ -51,8 +51,8 @@ class RunQuestion(QMessageBox):
         queue = self._session.queue
         queue.add([str(self._folder)])
         begun = queue.running or queue.at_work
-        words = "it runs in its turn" if begun else "Run > Queue of runs starts it"
-        self._session.notice.emit(f"{self._folder.name} is in the queue: {words}.")
+        label = "it runs in its turn" if begun else "Run > Queue of runs starts it"
+        self._session.notice.emit(f"{self._folder.name} is in the queue: {label}.")
 
 
 def other_run(session: Session) -> str:

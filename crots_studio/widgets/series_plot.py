@@ -367,9 +367,9 @@ class SeriesPlot(QWidget):
 
     # Legend.
 
-    def explain(self, words: Mapping[str, str]) -> None:
+    def explain(self, descriptions: Mapping[str, str]) -> None:
         """Explains the curves in the legend's tooltips."""
-        self.legend.explain(words)
+        self.legend.explain(descriptions)
 
     def set_shown(self, name: str, shown: bool) -> None:
         """Shows or hides a curve."""

@@ -124,8 +124,8 @@ class ThumbnailModel(QStringListModel):
             return self.entry(index.row()).caption
         if role in (Qt.ItemDataRole.ToolTipRole, Qt.ItemDataRole.AccessibleTextRole):
             entry = self.entry(index.row())
-            words = ", ".join(part for part in (entry.tip or entry.caption, entry.mark) if part)
-            return plain_tooltip(words) if role == Qt.ItemDataRole.ToolTipRole else words
+            label = ", ".join(part for part in (entry.tip or entry.caption, entry.mark) if part)
+            return plain_tooltip(label) if role == Qt.ItemDataRole.ToolTipRole else label
         return None
 
     @Slot(object, object)

@@ -67,8 +67,8 @@ class Toast(QFrame):
         if parent is None or self.isHidden():
             return
         beside = self.sizeHint().width() - self.text.sizeHint().width()
-        words = self.text.fontMetrics().horizontalAdvance(self.text.text()) + 8
-        width = min(_WIDEST, parent.width() - 2 * _MARGIN, beside + words)
+        room = self.text.fontMetrics().horizontalAdvance(self.text.text()) + 8
+        width = min(_WIDEST, parent.width() - 2 * _MARGIN, beside + room)
         height = self.heightForWidth(width) if self.hasHeightForWidth() else self.sizeHint().height()
         self.setGeometry(
             parent.width() - width - _MARGIN, parent.height() - height - _MARGIN - self._lift, width, height

@@ -26,7 +26,7 @@ from crots_studio.models.iou import Scores
 from crots_studio.panels.help import HelpPanel
 from crots_studio.panels.monitor.panel import MonitorPanel
 from crots_studio.runs.run import RunEnd, RunRequest, end_of
-from crots_studio.widgets.notifier import Notifier, words_for
+from crots_studio.widgets.notifier import Notifier, notice_for
 from tests.studio.fake_project import make_fake_project
 
 
@@ -280,7 +280,7 @@ def test_notices_of_a_run_go_with_its_project(qtbot, session, open_project, tmp_
 def test_a_stage_that_was_stopped_before_it_began_is_not_shown_to_continue(qtbot, session):
     end = end_of(failure(NotBegun(), "baseline", 0.0))
     assert end.outcome == "cancelled"
-    said = words_for(end, Scores(), discarded=True)
+    said = notice_for(end, Scores(), discarded=True)
     assert said == ("The run was stopped", "Baseline was stopped before it began; nothing was changed.", False)
 
 

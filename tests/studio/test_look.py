@@ -343,7 +343,7 @@ def test_a_long_reason_is_not_cut_in_the_rail(qtbot, session, show_panel, open_p
     number = next(number for number, row in enumerate(rail.rows) if row.state == "stale" and row.reason)
     rect = rail.list.visualItemRect(rail.list.item(number))
     line = rail.list.fontMetrics().height()
-    lines = rail.list.fontMetrics().horizontalAdvance(rail.rows[number].words) / (208 - 60)
+    lines = rail.list.fontMetrics().horizontalAdvance(rail.rows[number].text) / (208 - 60)
     assert lines > 1 and rect.height() >= (1 + int(lines)) * line
 
 

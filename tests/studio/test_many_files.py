@@ -48,7 +48,7 @@ def test_the_project_is_there_before_its_files_have_been_checked(qtbot, session,
     with qtbot.waitSignal(session.opened.project_changed, timeout=5000):
         session.opened.open_project(project.folder)
     assert session.opened.looking and session.opened.status == []
-    assert [row.words for row in rail.rows if row.is_stage] == [LOOKING] * len(project.stage_keys())
+    assert [row.text for row in rail.rows if row.is_stage] == [LOOKING] * len(project.stage_keys())
     assert "Checking" in rail.note.text()
     assert not any(row.startable for row in rail.rows)
     gate.set()

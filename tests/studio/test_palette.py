@@ -17,7 +17,7 @@ from tests.studio.fake_project import make_fake_project
 
 ENTRIES = [
     PaletteEntry("Run all remaining stages", "Run"),
-    PaletteEntry("Learning rate", "Settings, Adaptation", words="adapt.learning_rate"),
+    PaletteEntry("Learning rate", "Settings, Adaptation", keywords="adapt.learning_rate"),
 ]
 
 
@@ -30,7 +30,7 @@ def ready(qtbot, session, window, open_project, tmp_path):
 
 def test_the_best_fit_comes_first():
     titles = ("Learning rate", "Head rate", "Quit")
-    entries = [PaletteEntry("Warm up", words="learning rate"), *map(PaletteEntry, titles)]
+    entries = [PaletteEntry("Warm up", keywords="learning rate"), *map(PaletteEntry, titles)]
     assert [entry.title for entry in find(entries, "rate learn")] == ["Learning rate", "Warm up"]
     assert find(entries, "rate")[0].title in ("Learning rate", "Head rate")
     assert find([PaletteEntry("Stop", enabled=False), PaletteEntry("Stop here")], "stop")[0].enabled
@@ -47,7 +47,7 @@ def test_every_action_and_every_option_can_be_found(ready):
     entries = ready.menus.palette_entries()
     titles = {entry.title for entry in entries}
     assert {"Run all remaining stages", "Export ...", "Theme: dark", "Text size: large", "Set-up"} <= titles
-    options = {entry.words.split()[0] for entry in entries if entry.place.startswith("Settings")}
+    options = {entry.keywords.split()[0] for entry in entries if entry.place.startswith("Settings")}
     assert options == {
         f"{name}.{info.name}" for name, kind in SECTIONS.items() for info in describe(kind) if info.stored
     }

@@ -16,7 +16,7 @@ from crots_studio.panels.monitor.alarm import AlarmBanner
 from crots_studio.panels.monitor.iou_table import summary
 from crots_studio.plain import Label, plain_tooltip
 from crots_studio.widgets.class_legend import ClassLegend
-from crots_studio.widgets.image_panel import class_words
+from crots_studio.widgets.image_panel import class_label
 from crots_studio.widgets.plot_tools import EmptyState
 
 NAME = "<img src=x><b>bold</b> &lt;"
@@ -74,7 +74,7 @@ def test_a_tooltip(text):
 
 def test_rich_labels_escape_names():
     classes = ClassSet.from_dict({"name": "set", "names": [NAME]})
-    assert NAME in seen(class_words(classes, 0))
+    assert NAME in seen(class_label(classes, 0))
     before = ClassRow(NAME, (0, 0, 0), 0.2, (-0.5,))
     table = ClassTable("adapt-1", ("baseline",), (before,), before, Score("adapt-1", 0.2, {NAME: 0.2}))
     assert f"fell since Baseline: {NAME}" in seen(summary(table))

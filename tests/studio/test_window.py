@@ -275,7 +275,7 @@ def test_a_run_that_fails_while_the_window_waits_for_it_is_shown(qtbot, session,
     assert begun.wait(300)
     ready.leaving.leave(go_on=False)
     qtbot.waitUntil(lambda: not session.run.busy)
-    qtbot.waitUntil(lambda: "disk is full" in ready.log_panel.text + ready.failure.advice.words)
+    qtbot.waitUntil(lambda: "disk is full" in ready.log_panel.text + ready.failure.advice.message)
     qtbot.wait(100)
     assert ready.isVisible()
     ready.failure.reject()
@@ -345,7 +345,7 @@ def test_an_interrupted_project_offers_to_resume(qtbot, session, window, folder)
         session.opened.open_project(folder)
     qtbot.waitUntil(lambda: window.run_bar.run.text() == "Resume")
     row = next(row for row in window.rail.rows if row.key == "pseudo-label")
-    assert row.words == "interrupted at 30%"
+    assert row.text == "interrupted at 30%"
 
 
 def test_the_window_answers_while_a_run_floods_it(qtbot, session, ready, scripted):

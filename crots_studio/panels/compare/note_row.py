@@ -35,8 +35,8 @@ class NoteRow(QWidget):
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(self.of)
-        for field, words, share in ((self.title, "&Title", 1), (self.note, "N&ote", 3)):
-            label = Label(words)
+        for field, text, share in ((self.title, "&Title", 1), (self.note, "N&ote", 3)):
+            label = Label(text)
             label.setBuddy(field)
             field.editingFinished.connect(self._edited)
             row.addWidget(label)

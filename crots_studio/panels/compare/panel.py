@@ -359,8 +359,8 @@ class ComparePanel(QWidget):
     def _take_note(self, run: PastRun, of_project: bool, note: RunNote) -> None:
         key, before = ("", run.project_note) if of_project else (run.note_key, run.note)
         what = run.project if of_project else run.model
-        words = f"{'Title' if note.title != before.title else 'Note'} of {what}"
-        self._walk(lambda: self._notes.do(Step(words, f"{key}\n{run.folder}", before, note)))
+        step = f"{'Title' if note.title != before.title else 'Note'} of {what}"
+        self._walk(lambda: self._notes.do(Step(step, f"{key}\n{run.folder}", before, note)))
 
     def _write_note(self, part: str, note: RunNote) -> None:
         key, _, folder = part.partition("\n")

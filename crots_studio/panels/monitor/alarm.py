@@ -89,14 +89,14 @@ class AlarmBanner(QFrame):
         return [f"{title(note.stage)}: {note.line}" for note in self.warnings]
 
     def _show(self) -> None:
-        warned, words = bool(self.warnings), self._all
+        warned, warnings = bool(self.warnings), self._all
         for button in (self.read_button, self.close_button):
             button.setVisible(warned)
         self.sign.setPixmap(icon("alert" if warned else "check", "warning" if warned else "good").pixmap(SIDE, SIDE))
-        self.caption.setText(f"Alarms ({len(words)})" if len(words) > 1 else "Alarms")
+        self.caption.setText(f"Alarms ({len(warnings)})" if len(warnings) > 1 else "Alarms")
         self.figure.setVisible(not warned)
         self.note.setVisible(not warned)
         self.text.setVisible(warned)
-        self.text.setText(words[0] if warned else "")
-        self.setToolTip(plain_tooltip("\n".join(words)))
-        self.setAccessibleDescription("\n".join(words) or f"{self.figure.text()} {self.note.text()}")
+        self.text.setText(warnings[0] if warned else "")
+        self.setToolTip(plain_tooltip("\n".join(warnings)))
+        self.setAccessibleDescription("\n".join(warnings) or f"{self.figure.text()} {self.note.text()}")

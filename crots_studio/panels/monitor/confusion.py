@@ -116,8 +116,8 @@ class ConfusionPanel(ScorePanel):
         places = [given.index(name) for name in names]
         shares, pixels = every[np.ix_(places, places)], matrix[np.ix_(places, places)]
         texts = [[_cell(pixels[r, c], shares[r, c], way) for c in range(len(names))] for r in range(len(names))]
-        words = _words(names, matrix, places, way)
-        self.view.matrix.show(names, tuple(map(self.look.colour, names)), shares, texts, words)
+        tips = _tips(names, matrix, places, way)
+        self.view.matrix.show(names, tuple(map(self.look.colour, names)), shares, texts, tips)
         self._mistakes = mistakes(score.confusion, given, 12)
         self.mistakes.clear()
         lines = [f"{_percent(row.share)}  {row.truth} predicted as {row.prediction}" for row in self._mistakes]
@@ -168,7 +168,7 @@ def _percent(share: float) -> str:
     return f"{share:.0%}" if share >= 0.1 else f"{share:.1%}"
 
 
-def _words(
+def _tips(
     names: Sequence[str], matrix: NDArray[np.int64], places: Sequence[int], way: Normalisation
 ) -> list[list[str]]:
     """One sentence per cell; shares are of all classes, shown or not."""

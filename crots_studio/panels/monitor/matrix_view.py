@@ -33,7 +33,7 @@ class MatrixModel(QAbstractTableModel):
         self.colours: tuple[Colour, ...] = ()
         self.shares: Matrix | None = None
         self.texts: Sequence[Sequence[str]] = ()
-        self.words: Sequence[Sequence[str]] = ()
+        self.tips: Sequence[Sequence[str]] = ()
 
     def show(
         self,
@@ -41,11 +41,11 @@ class MatrixModel(QAbstractTableModel):
         colours: tuple[Colour, ...],
         shares: Matrix | None,
         texts: Sequence[Sequence[str]],
-        words: Sequence[Sequence[str]],
+        tips: Sequence[Sequence[str]],
     ) -> None:
         """Takes over a matrix: ``texts`` stand in the cells, ``words`` say each cell as a sentence."""
         same = names == self.names and (shares is None) == (self.shares is None)
-        self.names, self.colours, self.shares, self.texts, self.words = names, colours, shares, texts, words
+        self.names, self.colours, self.shares, self.texts, self.tips = names, colours, shares, texts, tips
         if same and names:
             self.dataChanged.emit(self.index(0, 0), self.index(len(names) - 1, len(names) - 1))
             for side in (Qt.Orientation.Horizontal, Qt.Orientation.Vertical):
@@ -84,9 +84,9 @@ class MatrixModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.DisplayRole:
             return self.texts[row][column]
         if role == Qt.ItemDataRole.AccessibleTextRole:
-            return self.words[row][column]
+            return self.tips[row][column]
         if role == Qt.ItemDataRole.ToolTipRole:
-            return plain_tooltip(self.words[row][column])
+            return plain_tooltip(self.tips[row][column])
         return float(self.shares[row, column]) if role == SHARE else None
 
 

@@ -24,7 +24,7 @@ from crots.events import Evaluated, Event, Metrics, Scored, StageFinished, Stage
 from crots.options import TaskOptions
 from crots_studio import theme
 from crots_studio.background.loading import preload_torch
-from crots_studio.models.healthy import healthy_words, levels
+from crots_studio.models.healthy import healthy_descriptions, levels
 from crots_studio.models.iou import Scores, counts, read_reports
 from crots_studio.models.monitor_tiles import loss_tile, miou_tile, time_tile
 from crots_studio.models.names import SCORES, score_title, title
@@ -48,7 +48,7 @@ _TITLES: dict[Plot, str] = {
     "rate": "Learning rate",
 }
 # Tooltips of the figures.
-_WORDS = {
+_DESCRIPTIONS = {
     "cross-entropy": "Loss on the pseudo-labels",
     "consistency": "Loss on mixed images, against the teacher's labels",
     "hard patch": "Loss on patches of rare classes",
@@ -141,7 +141,9 @@ class MonitorPanel(QWidget):
         self.confusion.show_scores(self.scores)
         if project is not None and not self._explained:
             self._explained = True
-            self._session.errands.in_background(score_words, self.training.explain_scores, token="score words")
+            self._session.errands.in_background(
+                score_descriptions, self.training.explain_scores, token="scores explained"
+            )
         self._show_tiles()
         self.alarm.dismiss()
         self.alarm.take(history.stage(history.current).notes)
@@ -215,7 +217,7 @@ class TrainingCurves(QWidget):
         super().__init__()
         self._session = session
         self._colours: dict[Figure, int] = {}
-        self._score_words: dict[str, str] = {}
+        self._score_descriptions: dict[str, str] = {}
         self._stages: tuple[str, ...] = ()
         self._rounds: int | None = None
         self._source: float | None = None
@@ -297,9 +299,9 @@ class TrainingCurves(QWidget):
         if any(isinstance(event, (StageStarted, Metrics, Scored, Evaluated)) for event in events):
             self.redraw.ask()
 
-    def explain_scores(self, words: dict[str, str]) -> None:
+    def explain_scores(self, descriptions: dict[str, str]) -> None:
         """Sets the explanations of the label-free scores."""
-        self._score_words = words
+        self._score_descriptions = descriptions
         self.redraw.ask()
 
     def table(self) -> str:
@@ -373,7 +375,7 @@ class TrainingCurves(QWidget):
             curves = [self._curve(figure, stages) for figure in figures]
             self.plots[group].set_curves(curves + self._reference(curves) if group == "miou" else curves)
             self.plots[group].set_levels(levels(self.curves, stages, figures) if group == "score" else [])
-            self.plots[group].explain({**self._score_words, **_WORDS})
+            self.plots[group].explain({**self._score_descriptions, **_DESCRIPTIONS})
         steps = [curve.x for group in groups for curve in self.plots[group].shown.values() if len(curve.x)]
         if self._first is not None and steps:
             self._first.cover(min(float(x[0]) for x in steps), max(float(x[-1]) for x in steps))
@@ -471,13 +473,13 @@ class TrainingCurves(QWidget):
         self.redraw.ask()
 
 
-def score_words() -> dict[str, str]:
+def score_descriptions() -> dict[str, str]:
     """Returns what each label-free score can and cannot show, in lines; loads torch."""
     preload_torch()
     from crots.methods.scores import describe
 
-    healthy = healthy_words()
+    healthy = healthy_descriptions()
     plain = {name: text.removeprefix("Returns ").replace("`", "") for name, text in describe().items()}
-    said = {name: textwrap.fill(text[:1].upper() + text[1:], 80) for name, text in plain.items()}
-    joined = {name: "\n".join(filter(None, (text, healthy.get(name)))) for name, text in {**healthy, **said}.items()}
+    texts = {name: textwrap.fill(text[:1].upper() + text[1:], 80) for name, text in plain.items()}
+    joined = {name: "\n".join(filter(None, (text, healthy.get(name)))) for name, text in {**healthy, **texts}.items()}
     return {score_title(name): text for name, text in joined.items()}

@@ -307,9 +307,9 @@ class PatchPanel(QWidget):
         """Replaces a class in the labels of the chosen patches that show it."""
         names = self._found.classes.names if self._found else ()
         if old < len(names):
-            words = f"{names[old]} to {names[new] if new < len(names) else 'ignore'}"
+            label = f"{names[old]} to {names[new] if new < len(names) else 'ignore'}"
             chosen = [patch.name for patch in self.chosen if old in patch.pixels]
-            self._correct(lambda corrections: corrections.relabel(chosen, old, new, words))
+            self._correct(lambda corrections: corrections.relabel(chosen, old, new, label))
 
     def undo(self) -> None:
         """Undoes the last correction."""

@@ -60,9 +60,9 @@ class PatchDetail(QWidget):
         for combo in (self.old, self.new):
             combo.setMinimumContentsLength(3)
             combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        words, change = QHBoxLayout(), QHBoxLayout()
-        words.addWidget(self.title, 3)
-        words.addWidget(self.readout, 1)
+        top, change = QHBoxLayout(), QHBoxLayout()
+        top.addWidget(self.title, 3)
+        top.addWidget(self.readout, 1)
         change.setSpacing(4)
         change.addWidget(self.old, 1)
         change.addWidget(Label("to"))
@@ -74,7 +74,7 @@ class PatchDetail(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         layout.addWidget(self.views, 1)
-        layout.addLayout(words)
+        layout.addLayout(top)
         layout.addLayout(change)
 
     def set_classes(self, classes: ClassSet) -> None:

@@ -16,7 +16,7 @@ from crots.project_status import StageStatus
 from crots.taxonomy import ClassSet
 from crots.training.patch_set import PatchCorrections
 from crots_studio.models.patch_gallery import PatchGallery, class_rows, rare_now, rare_option
-from crots_studio.models.rail import reason_words
+from crots_studio.models.rail import reason_text
 from crots_studio.panels.patches.rare_table import RareTable
 from crots_studio.plain import Label
 from crots_studio.runs.run import RunRequest
@@ -200,7 +200,7 @@ def _stale_reason(status: list[StageStatus]) -> str:
     """Why the patches are not those of the options; corrections of patches need no new cut."""
     mine = next((row for row in status if row.key == "mine" and row.state == "stale"), None)
     changes = tuple(change for change in mine.changes if change.section != CORRECTIONS) if mine else ()
-    return reason_words(dataclasses.replace(mine, changes=changes)) if mine and changes else ""
+    return reason_text(dataclasses.replace(mine, changes=changes)) if mine and changes else ""
 
 
 def _label(name: str) -> QLabel:

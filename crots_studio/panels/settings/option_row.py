@@ -117,7 +117,7 @@ class OptionRow(QWidget):
 
     def rank(self, text: str) -> int | None:
         """Returns how well the option matches the text of a search, smaller is better; None if it does not match."""
-        return rank(PaletteEntry(self._field.title, words=f"{self.path} {self._field.tooltip}"), text)
+        return rank(PaletteEntry(self._field.title, keywords=f"{self.path} {self._field.tooltip}"), text)
 
     @property
     def stops(self) -> list[QWidget]:
@@ -180,12 +180,12 @@ class OptionRow(QWidget):
         column.setSpacing(0)
         boxes = {name: QCheckBox(name) for name in field.info.choices}
 
-        def told() -> None:
+        def changed() -> None:
             self._edit([name for name, box in boxes.items() if box.isChecked()])
 
         for name, box in boxes.items():
             box.setAccessibleName(f"{field.title}: {name}")
-            box.clicked.connect(told)
+            box.clicked.connect(changed)
             column.addWidget(box)
         holder.setFocusProxy(next(iter(boxes.values())))
 
@@ -227,15 +227,15 @@ class OptionRow(QWidget):
         box.setPlaceholderText(field.placeholder)
         timer = QTimer(box, singleShot=True, interval=_TYPED_MS)
 
-        def told() -> None:
+        def changed() -> None:
             timer.stop()
             if box.isModified():
                 box.setModified(False)
                 self._edit(box.text().strip())
 
-        timer.timeout.connect(told)
+        timer.timeout.connect(changed)
         box.textEdited.connect(lambda _: timer.start())
-        box.editingFinished.connect(told)
+        box.editingFinished.connect(changed)
 
         def show(field: OptionField) -> None:
             # Half-typed numbers such as "1e-" must not raise an error yet.

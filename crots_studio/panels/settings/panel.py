@@ -40,7 +40,7 @@ _LAST = 1000
 _INPUTS = ("data", "task", "source", "student")
 
 
-def _fold_words(group: str, count: int) -> str:
+def _fold_label(group: str, count: int) -> str:
     return plural(count, "option") + " of Set-up" if group == IN_SET_UP else plural(count, "more option")
 
 
@@ -202,23 +202,23 @@ class SettingsPanel(QWidget):
     def _show_section(self) -> None:
         if self.form is None:
             return
-        wanted, words = self.section.currentData(), self.search.text().strip()
-        for section in SECTIONS if words else (wanted,):
+        wanted, search = self.section.currentData(), self.search.text().strip()
+        for section in SECTIONS if search else (wanted,):
             self._page(section)
-        ranks = {path: row.rank(words) for path, row in self.rows.items()}
+        ranks = {path: row.rank(search) for path, row in self.rows.items()}
         for path, row in self.rows.items():
             field = self.form.field(path)
             unfolded = not field.folded or (field.section, field.group) in self._unfolded
-            row.setVisible(ranks[path] is not None if words else unfolded)
-        self._show_folds(bool(words))
+            row.setVisible(ranks[path] is not None if search else unfolded)
+        self._show_folds(bool(search))
         found = {path.partition(".")[0] for path, place in ranks.items() if place is not None}
         for section, page in self._pages.items():
-            page.setVisible(section in found if words else section == wanted)
-            self._abouts[section].setText(section_title(section) if words else section_about(section))
-        self._arrange(ranks if words else {})
-        self.nothing.setVisible(bool(words) and not found)
+            page.setVisible(section in found if search else section == wanted)
+            self._abouts[section].setText(section_title(section) if search else section_about(section))
+        self._arrange(ranks if search else {})
+        self.nothing.setVisible(bool(search) and not found)
         changed = any(field.changed or field.error for field in self.form.fields(wanted))
-        self.reset_all.setEnabled(changed and not words)
+        self.reset_all.setEnabled(changed and not search)
         # Folders and files have no defaults: a slip would cost all of them, and each has a reset of its own.
         self.reset_all.setVisible(self.section.currentData() not in _INPUTS)
 
@@ -247,7 +247,7 @@ class SettingsPanel(QWidget):
             folded = [field for field in self.form.fields(section) if field.group == group and field.folded]
             unfolded = (section, group) in self._unfolded
             button.setVisible(bool(folded) and not searching)
-            button.setText("Fewer options" if unfolded else _fold_words(group, len(folded)))
+            button.setText("Fewer options" if unfolded else _fold_label(group, len(folded)))
             button.setIcon(icon("up" if unfolded else "down", "muted"))
         for (section, group), heading in self.headings.items():
             # Its button says the same.

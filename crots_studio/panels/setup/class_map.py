@@ -125,12 +125,12 @@ class ClassMapEditor(QWidget):
         self.table.setVisible(True)
         self._save("class map by name")
 
-    def _save(self, words: str) -> None:
+    def _save(self, title: str) -> None:
         form = self.table.form
         if form is None:
             return
         try:
-            self._session.opened.write_class_map(form.text, words)
+            self._session.opened.write_class_map(form.text, title)
         except (CrotsError, OSError) as error:
             self._session.problem.emit(str(error))
             # Shows the file on disk, which the stages read.

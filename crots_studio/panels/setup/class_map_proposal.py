@@ -30,12 +30,12 @@ class ProposalQuestion(QMessageBox):
         if filled:
             self._offer(f"Fill {plural(len(filled), 'ignored row')}", proposal.old.with_rows(filled))
         if replaced:
-            words = f"Replace {plural(len(lines), 'row')}"
-            self._offer(words, proposal.old.with_rows({**filled, **replaced}))
+            label = f"Replace {plural(len(lines), 'row')}"
+            self._offer(label, proposal.old.with_rows({**filled, **replaced}))
         back = self.addButton("Keep the map", QMessageBox.ButtonRole.RejectRole)
         self.setDefaultButton(back)
         self.setEscapeButton(back)
 
-    def _offer(self, words: str, form: ClassMapForm) -> None:
-        button = self.addButton(words, QMessageBox.ButtonRole.AcceptRole)
+    def _offer(self, label: str, form: ClassMapForm) -> None:
+        button = self.addButton(label, QMessageBox.ButtonRole.AcceptRole)
         button.clicked.connect(lambda: self.agreed.emit(form))

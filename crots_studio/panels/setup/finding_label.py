@@ -7,7 +7,7 @@ import html
 from PySide6.QtCore import QEvent, QSize, Qt, Signal
 from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
 
-from crots_studio.models.project_form import Finding, level_word
+from crots_studio.models.project_form import Finding, level_name
 from crots_studio.plain import plain_tooltip
 
 # Signs besides colours: not everybody can distinguish red from green.
@@ -54,17 +54,17 @@ class FindingLabel(QLabel):
         """Shows what was found."""
         self.finding = finding
         # If the field itself shows it, the line is a few words, or is left out.
-        said = finding.brief if finding.plain_to_see else finding.text
-        said = "" if self._quiet and finding.level == "checking" else said
-        words = html.escape(said, quote=False)
+        shown = finding.brief if finding.plain_to_see else finding.text
+        shown = "" if self._quiet and finding.level == "checking" else shown
+        text = html.escape(shown, quote=False)
         labels = [html.escape(offer.label, quote=False) for offer in finding.offers]
         links = [f'<a href="{number}">{label}</a>' for number, label in enumerate(labels)]
-        self.setText(" &nbsp; ".join([f"{SIGNS[finding.level]} {words}", *links]) if words else "")
-        self.setVisible(bool(words))
+        self.setText(" &nbsp; ".join([f"{SIGNS[finding.level]} {text}", *links]) if text else "")
+        self.setVisible(bool(text))
         # A link must be reachable by Tab; plain words must not stop there.
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus if links else Qt.FocusPolicy.NoFocus)
         self.setToolTip(plain_tooltip("\n".join(finding.details)))
-        self.setAccessibleName(f"{self._name}: {level_word(finding.level)}")
+        self.setAccessibleName(f"{self._name}: {level_name(finding.level)}")
         self.setAccessibleDescription(" ".join([finding.text, *finding.details]))
         self.setProperty("role", _ROLES[finding.level])
         self.style().unpolish(self)

@@ -17,7 +17,7 @@ from crots.config import Size
 from crots.errors import CrotsError
 from crots_studio.devices import free_memory
 from crots_studio.models.label_list import classes_of
-from crots_studio.models.networks import NetWords, find, read_facts, read_names, words_of
+from crots_studio.models.networks import NetSummary, find, net_summary, read_facts, read_names
 from crots_studio.models.words import plural
 from crots_studio.plain import Label
 from crots_studio.session import Session
@@ -110,8 +110,8 @@ class NetworkBrowser(QDialog):
             self._described, self._failed, token="network facts",
         )  # fmt: skip
 
-    def _described(self, words: NetWords) -> None:
-        self._say(words.lines, words.level)
+    def _described(self, summary: NetSummary) -> None:
+        self._say(summary.lines, summary.level)
 
     def _say(self, lines: tuple[str, ...], role: str) -> None:
         self.facts.setText("\n".join(lines))
@@ -124,5 +124,5 @@ class NetworkBrowser(QDialog):
         super().done(result)
 
 
-def _look_up(name: str, classes: int, size: Size | None, device: str) -> NetWords:
-    return words_of(read_facts(name, classes), size, *free_memory(device))
+def _look_up(name: str, classes: int, size: Size | None, device: str) -> NetSummary:
+    return net_summary(read_facts(name, classes), size, *free_memory(device))

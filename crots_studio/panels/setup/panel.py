@@ -364,11 +364,11 @@ class SetupPanel(QWidget):
         ready = 0
         for card, names in zip(self.cards, _STEPS, strict=True):
             findings = [self.form.findings[name] for name in names if name in self.form.findings]
-            level, words = step_state(findings)
+            level, text = step_state(findings)
             optional = names == ("validation",)
             if optional and level == "empty":
-                words = "none"
-            card.show_level(level, words)
+                text = "none"
+            card.show_level(level, text)
             ready += level in ("good", "warning") or (optional and level == "empty")
         self.ready.setText(f"{ready} of {len(self.cards)} ready")
         images, source = (self._fine(names) for names in (("data.target",), ("data.size", *_STEPS[1], *_STEPS[2])))
@@ -414,8 +414,8 @@ class SetupPanel(QWidget):
         if project is None:
             return
         drop = sort_drop(paths, project.config)
-        for words in drop.left:
-            self._session.problem.emit(words)
+        for message in drop.left:
+            self._session.problem.emit(message)
         if drop.replaced:
             self.question = _replace_question(drop, self.window())
             self.question.accepted.connect(lambda: self.fields.set_options(drop.settings))

@@ -19,7 +19,7 @@ from crots_studio.models.source_glance import (
     SmallImage,
     ask_source,
     read_tiles,
-    tile_words,
+    tile_text,
     with_grid,
 )
 from crots_studio.plain import Label, plain_tooltip
@@ -56,13 +56,13 @@ class SourceGlance(QWidget):
         self._row.setContentsMargins(0, 0, 0, 0)
         self._row.setSpacing(8)
         self._row.addStretch(1)
-        self.words = Label(_HINT)
-        self.words.setWordWrap(True)
+        self.text = Label(_HINT)
+        self.text.setWordWrap(True)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 4, 0, 0)
         column.setSpacing(4)
         column.addWidget(strip)
-        column.addWidget(self.words)
+        column.addWidget(self.text)
         self.hide()
 
     def refresh(self, ready: bool, source_ready: bool = False, *, expected: bool = False) -> None:
@@ -81,7 +81,7 @@ class SourceGlance(QWidget):
         if self._tiling != before:
             self._paint(*self._painted)
         wanted = (project.folder, data.target, data.layout, data.split) if project and data and ready else ()
-        if self.words.text() in (_HINT, _NO_SOURCE, _READING):
+        if self.text.text() in (_HINT, _NO_SOURCE, _READING):
             self._say(self._hint if self.tiles else _READING)
         if wanted == self._shown:
             self._show_or_hide()
@@ -158,7 +158,7 @@ class SourceGlance(QWidget):
     def _paint(self, asked: int = -1, glance: Glance | None = None) -> None:
         self._painted = (asked, glance)
         for number, (button, tile) in enumerate(zip(self.buttons, self.tiles, strict=True)):
-            cut = tile_words(tile.size, self._tiling)
+            cut = tile_text(tile.size, self._tiling)
             button.setToolTip(plain_tooltip(f"{tile.key}: {cut}" if cut else tile.key))
             over = glance.picture if glance is not None and number == asked else tile.picture
             button.setIcon(QIcon(QPixmap.fromImage(rgb_image(with_grid(over, tile.size, self._tiling)))))
@@ -170,10 +170,10 @@ class SourceGlance(QWidget):
         source = self._session.project.config.source if self._session.project is not None else None
         return _HINT if source is not None and (source.file or source.predictions) else _NO_SOURCE
 
-    def _say(self, words: str, role: str = "muted") -> None:
-        self.words.setText(words)
-        self.words.setProperty("role", role)
-        self.words.style().polish(self.words)
+    def _say(self, text: str, role: str = "muted") -> None:
+        self.text.setText(text)
+        self.text.setProperty("role", role)
+        self.text.style().polish(self.text)
 
     def ask(self, number: int, _checked: bool = False) -> None:
         """Asks the source about an image, beside the window."""
@@ -190,7 +190,7 @@ class SourceGlance(QWidget):
         def answered(glance: Glance) -> None:
             if number < len(self.tiles) and self.tiles[number] is tile:
                 self._paint(number, glance)
-                self._say(f"{tile.key}: {glance.words}", "warning" if glance.doubtful else "good")
+                self._say(f"{tile.key}: {glance.text}", "warning" if glance.doubtful else "good")
 
         def failed(error: Exception) -> None:
             self._paint()

@@ -52,7 +52,7 @@ def test_the_models_of_the_stages_and_the_exported_ones_are_offered(dialog, fake
     titles = [dialog.model.itemText(row) for row in range(dialog.model.count())]
     assert titles[0] == "Round 2, student" and "Baseline, student" in titles
     assert [title for title in titles if title.startswith("Export")] == ["Export, adapted.safetensors"]
-    assert "11 classes (camvid)" in dialog.words.text()
+    assert "11 classes (camvid)" in dialog.summary.text()
     assert not unnamed(dialog)
 
 

@@ -43,7 +43,7 @@ def test_without_a_project_it_says_what_is_missing(qtbot, session):
 
 def test_the_latest_model_and_the_project_s_formats_are_proposed(dialog):
     assert dialog.checkpoint.currentText() == "Round 2, student"
-    assert "11 classes (camvid)" in dialog.words.text()
+    assert "11 classes (camvid)" in dialog.summary.text()
     assert [name for name, tick in dialog.formats.items() if tick.isChecked()] == ["safetensors", "onnx"]
     assert dialog.buttons.start.isEnabled()
 

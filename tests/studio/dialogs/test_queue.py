@@ -31,7 +31,7 @@ def rows(dialog):
 
 
 def test_it_says_what_to_do_while_it_is_empty(dialog):
-    assert "empty" in dialog.words.text() and not dialog.start.isEnabled() and not dialog.stop.isEnabled()
+    assert "empty" in dialog.message.text() and not dialog.start.isEnabled() and not dialog.stop.isEnabled()
     assert not unnamed(dialog)
 
 
@@ -39,7 +39,7 @@ def test_all_of_it_works_by_keyboard(qtbot, session, dialog, projects):
     for folder in projects:
         dialog.add(folder)
     assert [row[:2] for row in rows(dialog)] == [("one", "waiting"), ("two", "waiting"), ("three", "waiting")]
-    assert "Nothing runs until you press Start" in dialog.words.text()
+    assert "Nothing runs until you press Start" in dialog.message.text()
     dialog.table.setFocus()
     dialog.table.selectRow(2)
     qtbot.keyClick(dialog.table, Qt.Key.Key_Up, Qt.KeyboardModifier.AltModifier)
@@ -65,7 +65,7 @@ def test_a_project_that_is_gone_is_shown(qtbot, session, dialog, tmp_path):
     colour = dialog.table.item(0, 1).foreground().color().name()
     assert colour == theme.colours().bad
     dialog.add(str(tmp_path / "other"))
-    assert "crots.toml" in dialog.words.text() and dialog.table.rowCount() == 1
+    assert "crots.toml" in dialog.message.text() and dialog.table.rowCount() == 1
 
 
 def test_a_waiting_project_that_is_not_ready_says_so_before_the_start(qtbot, session, dialog, projects, tmp_path):

@@ -108,7 +108,7 @@ def test_the_head_of_a_file_tells_net_classes_and_oracle(tmp_path):
     save_file({"w": np.zeros(2, np.float32)}, tmp_path / "m.safetensors", {"crots": json.dumps(card)})
     checkpoint = Checkpoint("adapt-1", "student", tmp_path / "m.safetensors", read_card(tmp_path / "m.safetensors"))
     assert checkpoint.title == "Round 1, student (oracle)"
-    assert checkpoint.words == "deeplabv2, 2 classes (demo), 64x48, oracle: chosen with validation labels"
+    assert checkpoint.summary == "deeplabv2, 2 classes (demo), 64x48, oracle: chosen with validation labels"
     (tmp_path / "torn.safetensors").write_bytes(b"\xff\xff\xff\xff\xff\xff\xff\x7f{")
     assert read_card(tmp_path / "torn.safetensors") == {}
     assert read_card(tmp_path / "missing") == {}

@@ -57,7 +57,7 @@ def test_bad_images_can_be_left_out_with_a_click():
     advice = advise(failure(caught.value, "adapt-1", 1.0), build_config({}))
     assert [dict(remedy.settings) for remedy in advice.remedies] == [{"data.skip_bad": "true"}]
     assert (
-        "--" not in advice.words and not advise(failed("the folder is empty", exit_code=2), build_config({})).remedies
+        "--" not in advice.message and not advise(failed("the folder is empty", exit_code=2), build_config({})).remedies
     )
 
 
@@ -84,7 +84,7 @@ def test_stages_without_steps_offer_a_smaller_batch():
 
 def test_a_mistake_of_the_user_has_no_traceback_and_a_bug_has():
     config = build_config({})
-    assert advise(failed("the folder is empty", exit_code=2), config).words == "The folder is empty."
+    assert advise(failed("the folder is empty", exit_code=2), config).message == "The folder is empty."
     fault = advise(failed("unexpected KeyError: 'x'", exit_code=1, detail="Traceback ..."), config)
     assert "bug in CROTS" in fault.todo and fault.detail
     text = report_text(fault, [f"line {number}" for number in range(100)], "CROTS 0.1")

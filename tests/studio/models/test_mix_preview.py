@@ -56,7 +56,7 @@ def test_image_labels_and_confidence_are_mixed_alike(maps):
 def test_split_lines_lie_where_the_parts_meet(maps):
     mix = mixes(MixSettings(beta=0), maps)["spatialmix"]
     assert set(np.unique(mix.labels)) == {0, 1, 2, 3}
-    assert mix.words == "split at 50% across, 50% down"
+    assert mix.caption == "split at 50% across, 50% down"
     vertical = {line[0] for line in mix.lines if line[0] == line[2]}
     horizontal = {line[1] for line in mix.lines if line[1] == line[3]}
     assert (vertical, horizontal) == ({32}, {24})
@@ -120,7 +120,7 @@ def test_images_of_several_sizes_are_brought_to_one(maps):
 
 
 def test_classmix_names_what_it_pastes(maps):
-    assert mixes(MixSettings(), maps)["classmix"].words.startswith("pasted: ")
+    assert mixes(MixSettings(), maps)["classmix"].caption.startswith("pasted: ")
 
 
 def test_images_are_drawn_by_the_seed():

@@ -13,7 +13,7 @@ from crots_studio.models.history import History
 from crots_studio.models.iou import ClassLook, Scores, make_class_table
 from crots_studio.models.monitor_tiles import miou_tile
 from crots_studio.models.project_form import Finding
-from crots_studio.models.rail import next_stage, rail_rows, reason_words, summary
+from crots_studio.models.rail import next_stage, rail_rows, reason_text, summary
 from crots_studio.models.run_state import RunState
 from crots_studio.models.runs import read_runs
 from tests.studio.fake_project import CLASSES, make_fake_project, report_of
@@ -42,8 +42,8 @@ def test_states_in_words_with_duration_and_score():
         )
     )
     assert (found["pseudo-label"].time, found["pseudo-label"].miou) == ("1 min 15 s", "59.3%")
-    assert found["baseline"].words == "stale: Steps changed"
-    assert found["mine"].words == "interrupted at 25%"
+    assert found["baseline"].text == "stale: Steps changed"
+    assert found["mine"].text == "interrupted at 25%"
     assert not found["adapt-1"].startable
     assert found["export"].startable and found["export"].reason == "the disk is full"
     assert "Pseudo-labels, done" in found["pseudo-label"].spoken
@@ -56,9 +56,9 @@ def test_many_reasons_of_a_stale_stage_leave_room_for_the_stages_below():
             stale("mine", Change("data", "files of my images, all/a.b"), Change("pseudo-label")),
         )
     )
-    assert found["baseline"].words == "stale: Steps and 3 more changed"
+    assert found["baseline"].text == "stale: Steps and 3 more changed"
     assert found["baseline"].reason.count(" changed") == 4, "the tooltip has all of them"
-    assert found["mine"].words.startswith("stale: files of my images, all/a.b and 1 more"), "a name that holds a comma"
+    assert found["mine"].text.startswith("stale: files of my images, all/a.b and 1 more"), "a name that holds a comma"
 
 
 def test_a_choice_by_labels_is_marked():
@@ -70,7 +70,7 @@ def test_a_choice_by_labels_is_marked():
             StageStatus("adapt-2", "done", kept=kept),
         )
     )
-    assert (found["adapt-1"].words, found["adapt-2"].words) == ("oracle, done", "done")
+    assert (found["adapt-1"].text, found["adapt-2"].text) == ("oracle, done", "done")
 
 
 def test_the_live_run_overrules_the_disk():
@@ -78,19 +78,19 @@ def test_the_live_run_overrules_the_disk():
     run.begin()
     run.add([StageStarted(stage="baseline", total=100), Progress(stage="baseline", done=42, total=100)])
     row = by_key(rows(StageStatus("baseline", "ready"), run=run))["baseline"]
-    assert (row.state, row.words, row.fraction) == ("running", "running 42%", 0.42)
+    assert (row.state, row.text, row.fraction) == ("running", "running 42%", 0.42)
     assert not row.startable
     run.paused = True
     row = by_key(rows(StageStatus("baseline", "ready"), run=run))["baseline"]
-    assert row.words == "paused 42%" and row.paused, "its sign is that of a pause, not of play"
+    assert row.text == "paused 42%" and row.paused, "its sign is that of a pause, not of play"
     run.stopping = True
-    assert by_key(rows(StageStatus("baseline", "ready"), run=run))["baseline"].words == "stopping 42%"
+    assert by_key(rows(StageStatus("baseline", "ready"), run=run))["baseline"].text == "stopping 42%"
 
 
 def test_inputs_show_what_was_found():
     findings = {"data.target": Finding("good", "2975 images, cityscapes layout", brief="2975 images")}
     found = by_key(rows(StageStatus("baseline", "ready"), findings=findings))
-    assert (found["target"].state, found["target"].words) == ("done", "2975 images")
+    assert (found["target"].state, found["target"].text) == ("done", "2975 images")
     assert found["source"].state == "missing" and not found["source"].is_stage
 
 
@@ -110,16 +110,16 @@ def test_reasons_use_the_words_of_the_window():
         Change("adapt", "validate_every"), Change("adapt-1"), Change("data", "files of my images, all/a.b"),
         Change("source", "files"), Change("adapt", "an_old_option"), Change("pseudo-label"),
     )  # fmt: skip
-    assert reason_words(stale("adapt-2", *changes)) == (
+    assert reason_text(stale("adapt-2", *changes)) == (
         "Validate every changed, Round 1 changed, files of my images, all/a.b changed, files changed, An old option "
         "changed, Pseudo-labels changed"
     )
     corrected = Change("corrections", "files of corrections/label_ids")
-    assert reason_words(stale("mine", corrected)) == "your corrections changed"
+    assert reason_text(stale("mine", corrected)) == "your corrections changed"
     waiting = StageStatus("mine", "waiting", waits_for=(("pseudo-label", "ready"), ("baseline", "stale")))
-    assert reason_words(waiting) == "Pseudo-labels is ready; Baseline is stale"
-    assert reason_words(StageStatus("export", "failed", "set `adapt.steps`")).startswith("set \u201cSteps\u201d")
-    assert reason_words(StageStatus("mine", "ready")) == ""
+    assert reason_text(waiting) == "Pseudo-labels is ready; Baseline is stale"
+    assert reason_text(StageStatus("export", "failed", "set `adapt.steps`")).startswith("set \u201cSteps\u201d")
+    assert reason_text(StageStatus("mine", "ready")) == ""
 
 
 def test_a_demonstration_s_own_stages_come_first():

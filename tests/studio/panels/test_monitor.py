@@ -15,7 +15,7 @@ from PySide6.QtWidgets import QAbstractButton, QComboBox, QFileDialog, QLabel, Q
 
 from crots.events import Evaluated, Metrics, Note, Scored, StageStarted
 from crots.methods.alarms import BOUNDS
-from crots_studio.models.healthy import Level, healthy_words
+from crots_studio.models.healthy import Level, healthy_descriptions
 from crots_studio.models.image_ranking import Question
 from crots_studio.models.names import score_title
 from crots_studio.models.series import Figure
@@ -558,7 +558,7 @@ def test_the_healthy_range_of_the_scores_ends_where_the_guard_warns(qtbot, panel
     assert plot.levels == (Level(name, 0, 20, bound * 0.9), Level(name, 20, 60, bound * 0.5))
     plot.set_shown(name, False)
     assert plot.levels == ()
-    assert f"{bound:.0%}" in healthy_words()["source"]
+    assert f"{bound:.0%}" in healthy_descriptions()["source"]
 
 
 def test_names_at_the_ends_of_curves_cover_no_curve(qtbot, panel, tell):
@@ -706,7 +706,7 @@ def test_the_matrix_takes_order_and_colours_of_the_class_set(qtbot, session, ope
     assert matrix.colours == tuple(map(panel.confusion.look.colour, names))
     told = []
     matrix.headerDataChanged.connect(lambda *where: told.append(where))
-    matrix.show(names, tuple((9, 9, 9) for _ in names), matrix.shares, matrix.texts, matrix.words)
+    matrix.show(names, tuple((9, 9, 9) for _ in names), matrix.shares, matrix.texts, matrix.tips)
     assert told, "the header shows other colours at once"
 
 
@@ -723,7 +723,7 @@ def test_many_classes_show_the_most_mistaken_first(qtbot, panel, tell):
     assert {"class 7", "class 50"} <= set(matrix.names)
     row, column = matrix.names.index("class 7"), matrix.names.index("class 50")
     assert matrix.shares[row, column] == pytest.approx(80 / 180)
-    assert "44% of class 7 is predicted as class 50" in matrix.words[row][column]
+    assert "44% of class 7 is predicted as class 50" in matrix.tips[row][column]
     which.setCurrentIndex(which.findData("all"))
     which.activated.emit(which.currentIndex())
     assert len(matrix.names) == count

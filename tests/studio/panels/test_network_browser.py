@@ -6,7 +6,7 @@ from PySide6.QtCore import Qt
 from crots.config import Size
 from crots.nets.catalogue import NetFacts, installed_nets, net_facts
 from crots.nets.registry import build_net
-from crots_studio.models.networks import find, words_of
+from crots_studio.models.networks import find, net_summary
 from crots_studio.panels.setup.network_browser import NetworkBrowser
 from crots_studio.panels.setup.panel import SetupPanel
 from tests.studio.controls import unnamed
@@ -35,10 +35,10 @@ def test_architectures_and_encoders_are_listed_where_the_package_is_installed():
 
 def test_whether_it_fits_is_reported_with_both_numbers(tmp_path):
     facts = NetFacts("x", "smp", 10_000_000, 32, (tmp_path / "x.pth",))
-    fine = words_of(facts, Size(256, 128), 8_000_000_000, "memory")
+    fine = net_summary(facts, Size(256, 128), 8_000_000_000, "memory")
     assert fine.level == "good" and "160 MB" in fine.lines[1] and "8.0 GB of memory are free" in fine.lines[1]
     assert str(tmp_path / "x.pth") in fine.lines[-1]
-    tight = words_of(facts, Size(250, 128), 200_000_000, "memory")
+    tight = net_summary(facts, Size(250, 128), 200_000_000, "memory")
     assert tight.level == "warning" and tight.lines[1].startswith("may not fit")
     assert "multiples of 32" in tight.lines[2] and "250x128" in tight.lines[2]
 

@@ -84,7 +84,7 @@ def test_names_of_rows_cover_no_picture_however_small(qtbot, panel, opened):
 def test_sliders_change_the_picture_and_the_seed_stays(qtbot, session, panel, opened):
     before = panel.mixes[0]
     after = changed(qtbot, session, panel, lambda: panel.beta.number.setValue(0))[0]
-    assert after.words == "split at 50% across, 50% down"
+    assert after.caption == "split at 50% across, 50% down"
     assert after.lines != before.lines
     again = changed(qtbot, session, panel, lambda: panel.beta.number.setValue(0.25))[0]
     assert np.array_equal(again.image, before.image)

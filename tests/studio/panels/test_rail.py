@@ -140,7 +140,7 @@ def test_a_round_that_went_back_and_one_that_is_not_needed_are_reported():
     ]
     rows = {row.key: row for row in rail_rows(status, RunState(), {}, History())}
     assert rows["adapt-1"].warned
-    assert rows["adapt-1"].words == "done, went back to the checkpoint of step 40", "the rest is in the tooltip"
+    assert rows["adapt-1"].text == "done, went back to the checkpoint of step 40", "the rest is in the tooltip"
     assert rows["adapt-1"].reason == kept and not rows["adapt-2"].warned
     assert rows["adapt-1"].look == "stale", "amber, not green"
     listed = list(rows.values())
@@ -158,7 +158,7 @@ def test_long_words_have_the_whole_width_and_the_time_only_room_beside_short_one
     option.initFrom(rail.list)
     delegate = rail.list.itemDelegate()
     quick = RailRow("baseline", "Baseline", "done", "done", time="2 min 43 s")
-    long = dataclasses.replace(quick, words="done, went back to the checkpoint of step 40")
+    long = dataclasses.replace(quick, text="done, went back to the checkpoint of step 40")
     assert delegate._room(option, long, 200).width() > delegate._room(option, quick, 200).width()
     assert delegate._time(option, quick, 200) == quick.time and not delegate._time(option, long, 200)
 

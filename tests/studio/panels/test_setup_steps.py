@@ -56,9 +56,9 @@ def test_the_strip_of_images_says_when_a_click_does_something(qtbot, session, sh
         write_image(tmp_path / "photos" / f"{number}.png", np.full((48, 64, 3), 80, np.uint8))
     config = build_config({"data": {"target": str(tmp_path / "photos")}})
     open_project(Project.create(tmp_path / "new", config).folder)
-    qtbot.waitUntil(lambda: panel.glance.words.text().startswith("Once a source is chosen"))
+    qtbot.waitUntil(lambda: panel.glance.text.text().startswith("Once a source is chosen"))
     session.opened.set_options({"source.file": "nowhere.pth"})
-    qtbot.waitUntil(lambda: panel.glance.words.text().startswith("Click an image"))
+    qtbot.waitUntil(lambda: panel.glance.text.text().startswith("Click an image"))
 
 
 def test_the_images_take_their_room_before_they_are_read(qtbot, session, show_panel, open_project, tmp_path):
@@ -120,8 +120,8 @@ def test_a_click_on_an_image_shows_what_the_source_says(qtbot, session, panel, m
     assert all(tile.picture.shape[0] == HEIGHT for tile in glance.tiles)
     before = glance.buttons[1].icon().pixmap(64, 64).toImage()
     qtbot.mouseClick(glance.buttons[1], Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: glance.words.text().startswith(f"{glance.tiles[1].key}: road"), timeout=60_000)
-    assert "mean confidence" in glance.words.text() and len(asked) == 1
+    qtbot.waitUntil(lambda: glance.text.text().startswith(f"{glance.tiles[1].key}: road"), timeout=60_000)
+    assert "mean confidence" in glance.text.text() and len(asked) == 1
     assert glance.buttons[1].icon().pixmap(64, 64).toImage() != before
 
 
@@ -132,9 +132,9 @@ def test_a_source_that_only_guesses_is_no_good_sign(qtbot, session, panel, monke
     said = SimpleNamespace(labels=np.zeros((6, 8), np.uint8), confidence=np.full((6, 8), sure, np.float32))
     monkeypatch.setattr("crots_studio.models.source_glance.Predictions.predict", lambda *_, **__: said)
     qtbot.mouseClick(glance.buttons[1], Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: f"mean confidence {sure:.2f}" in glance.words.text())
-    assert glance.words.property("role") == level
-    assert ("hardly more than a guess" in glance.words.text()) == (level == "warning")
+    qtbot.waitUntil(lambda: f"mean confidence {sure:.2f}" in glance.text.text())
+    assert glance.text.property("role") == level
+    assert ("hardly more than a guess" in glance.text.text()) == (level == "warning")
 
 
 def test_small_images_show_how_they_are_cut_into_tiles(qtbot, session, panel):
@@ -181,7 +181,7 @@ def test_the_first_image_shows_what_the_source_says_by_itself_once_somebody_look
     panel.show()
     settled()
     first = (project.config.source.predictions, panel.glance.tiles[0].key)
-    assert asked == [first] and "road 100%" in panel.glance.words.text()
+    assert asked == [first] and "road 100%" in panel.glance.text.text()
     assert panel.glance.buttons[0].isChecked()
     # The same source is not asked again, another one is, and none that cannot be used.
     session.opened.set_options({"adapt.steps": "7"})
@@ -189,7 +189,7 @@ def test_the_first_image_shows_what_the_source_says_by_itself_once_somebody_look
     assert asked == [first]
     session.opened.set_options({"source.predictions": "nowhere"})
     qtbot.waitUntil(lambda: panel.cards[2].level == "bad", timeout=10_000)
-    assert asked == [first] and "Click an image" in panel.glance.words.text(), "what another source says is gone"
+    assert asked == [first] and "Click an image" in panel.glance.text.text(), "what another source says is gone"
     session.opened.set_options({"source.predictions": str(first[0])})
     settled()
     assert asked == [first, first]
@@ -202,8 +202,8 @@ def test_a_source_without_an_answer_is_reported_beneath(qtbot, session, panel, m
     monkeypatch.setattr(source_glance, "ask_source", refuse)
     qtbot.waitUntil(lambda: bool(panel.glance.buttons), timeout=10_000)
     panel.glance.ask(1)
-    qtbot.waitUntil(lambda: "third-party code" in panel.glance.words.text(), timeout=10_000)
-    assert panel.glance.words.property("role") == "bad" and not panel.glance.buttons[1].isChecked()
+    qtbot.waitUntil(lambda: "third-party code" in panel.glance.text.text(), timeout=10_000)
+    assert panel.glance.text.property("role") == "bad" and not panel.glance.buttons[1].isChecked()
 
 
 def test_the_source_is_asked_with_the_trust_of_this_window_alone(session, panel, monkeypatch, qtbot):
@@ -216,7 +216,7 @@ def test_the_source_is_asked_with_the_trust_of_this_window_alone(session, panel,
     monkeypatch.setattr(source_glance, "ask_source", ask)
     qtbot.waitUntil(lambda: bool(panel.glance.buttons), timeout=10_000)
     panel.glance.ask(0)
-    qtbot.waitUntil(lambda: "road 100%" in panel.glance.words.text(), timeout=10_000)
+    qtbot.waitUntil(lambda: "road 100%" in panel.glance.text.text(), timeout=10_000)
     assert given == [False]
 
 

@@ -66,7 +66,7 @@ def test_a_stopped_one_continues_with_run(qtbot, session, window, tmp_path):
     # Nothing is wrong with files that the run is going to make.
     qtbot.waitUntil(lambda: all(row.state != "checking" for row in window.rail.rows), timeout=60_000)
     source = next(row for row in window.rail.rows if row.key == "source")
-    assert (source.state, source.words) == ("missing", "not created yet")
+    assert (source.state, source.text) == ("missing", "not created yet")
     with qtbot.waitSignal(session.run.ended, timeout=500_000) as ended:
         qtbot.mouseClick(window.run_bar.run, Qt.MouseButton.LeftButton)
     assert ended.args[0].outcome == "completed", ended.args[0]

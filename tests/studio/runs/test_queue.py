@@ -84,14 +84,14 @@ def test_a_project_is_checked_before_its_run_and_not_again_where_that_failed(qtb
 
 def test_projects_run_one_after_another_and_a_failure_stops_none(qtbot, session, queue, projects):
     said, problems = [], []
-    queue.said.connect(said.append)
+    queue.notice.connect(said.append)
     session.problem.connect(problems.append)
     queue.add(projects)
     qtbot.wait(600)
     assert not queue.running and not queue.runs, "it never starts by itself"
     queue.start()
     qtbot.waitUntil(lambda: queue.state.done == 4)
-    assert queue.words == "Queue: one is running, 2 waiting" and states(queue) == ["running", "waiting", "waiting"]
+    assert queue.summary == "Queue: one is running, 2 waiting" and states(queue) == ["running", "waiting", "waiting"]
     with qtbot.waitSignal(queue.halted):
         end(qtbot, queue, 1, "completed")
         end(qtbot, queue, 2, "failed", "out of memory; set `baseline.batch` lower")
@@ -149,7 +149,7 @@ def test_a_run_in_the_window_goes_first(qtbot, session, queue, projects):
     queue.add(projects[:1])
     queue.start()
     qtbot.wait(600)
-    assert queue.running and not queue.runs and "waits until the other run" in queue.words
+    assert queue.running and not queue.runs and "waits until the other run" in queue.summary
     queue.window_busy = lambda: False
     qtbot.waitUntil(lambda: bool(queue.runs))
     with qtbot.waitSignal(queue.halted):
@@ -203,9 +203,9 @@ def test_a_paused_run_is_reported_to_be_paused(qtbot, queue, projects):
     queue.start()
     qtbot.waitUntil(lambda: bool(queue.runs))
     queue.runs[0].paused = True
-    qtbot.waitUntil(lambda: queue.words == "Queue: one is paused")
+    qtbot.waitUntil(lambda: queue.summary == "Queue: one is paused")
     queue.runs[0].paused = False
-    qtbot.waitUntil(lambda: queue.words == "Queue: one is running")
+    qtbot.waitUntil(lambda: queue.summary == "Queue: one is running")
     with qtbot.waitSignal(queue.halted):
         queue.stop()
 
