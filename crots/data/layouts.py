@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -67,6 +67,7 @@ class Place:
         labels_named: a pattern of the labels' keys.
         labels_within: as ``within``, of the labels.
         stems: the images' stems, where a list makes up the split.
+        versions: layouts of other versions of the same images, of which the user has to choose one.
         notes: what the user should know.
     """
 
@@ -79,7 +80,23 @@ class Place:
     labels_named: str = ""
     labels_within: str = ""
     stems: frozenset[str] | None = None
+    versions: tuple[str, ...] = ()
     notes: tuple[Remark, ...] = ()
+
+
+class AmbiguousLayout(InputError):
+    """A folder holds several versions of the same images.
+
+    Attributes:
+        choices: the layouts that fit.
+    """
+
+    def __init__(self, folder: Path, choices: Sequence[str]) -> None:
+        super().__init__(
+            f"{folder}: holds several versions of the same images, as the layouts {', '.join(choices)} take them; "
+            "choose one by --layout, of validation images by --val-layout"
+        )
+        self.choices = tuple(choices)
 
 
 def unused_labels(why: str) -> Remark:
@@ -132,11 +149,12 @@ def _released(name: str) -> Callable[[Path, str, ClassSet | None], Place | None]
         else:
             why = (*([Remark(release.note)] if release.note else []), *([unused_labels(unfit)] if unfit else []))
             return Place(
-                found.images, None, found.split, names=found.names, within=start, stems=_stems(found), notes=why
-            )
+                found.images, None, found.split, names=found.names, within=start, stems=_stems(found),
+                versions=found.versions, notes=why,
+            )  # fmt: skip
         return Place(
             found.images, folder, found.split, encoding, found.names, start, kind.names, _start(part), _stems(found),
-            _notes(release, found, kind, classes),
+            found.versions, _notes(release, found, kind, classes),
         )  # fmt: skip
 
     layout.__doc__ = release.about
@@ -418,6 +436,7 @@ def find_place(path: Path, layout: str, split: str, classes: ClassSet | None) ->
 
     Raises:
         InputError: unknown layout or split, or the folder is of another layout.
+        AmbiguousLayout: there are several versions of the same images.
     """
     if layout != "auto" and layout not in LAYOUTS:
         raise unknown_name("layout", layout, ["auto", *LAYOUTS], what="layout")
@@ -428,6 +447,8 @@ def find_place(path: Path, layout: str, split: str, classes: ClassSet | None) ->
             if layout not in ("auto", name) or (name == "folder" and base != path and layout == "auto"):
                 continue
             if (place := detector(base, split, classes)) is not None and (name != "folder" or layout == name):
+                if layout == "auto" and place.versions:
+                    raise AmbiguousLayout(base, sorted((name, *place.versions)))
                 return name, place
     if layout == "auto":
         return "folder", Place(path)

@@ -65,6 +65,7 @@ class Release:
         rivals: folders below the root with other pictures of the same places, as of other bands: which of them are
             wanted depends on the model, so that the user has to pick one.
         usual: a folder below the root whose images are meant, where it is there and the root was picked.
+        versions: layouts of other versions of the same images in the same folder: the user has to choose one.
         note: what the user should know of the choice of images.
     """
 
@@ -77,6 +78,7 @@ class Release:
     listed: str = ""
     rivals: tuple[str, ...] = ()
     usual: str = ""
+    versions: tuple[str, ...] = ()
     note: str = ""
 
 
@@ -95,22 +97,26 @@ def _potsdam(folder: str, bands: str) -> Release:
     )
 
 
-_FOGGY = ("leftImg8bit_foggy", "leftImg8bit_foggyDBF")
+_FOGGY = {"cityscapes-foggy": "leftImg8bit_foggy", "cityscapes-foggy-dbf": "leftImg8bit_foggyDBF"}
 
 
-def _foggy(folder: str) -> Release:
+_BETAS = {"0.005": "the thinnest fog", "0.01": "fog of middle density", "0.02": "the densest fog"}
+
+
+def _foggy(folder: str, beta: str, name: str) -> Release:
     return Release(
-        f"Foggy Cityscapes: {folder}/<split>, of which the densest fog (beta 0.02), and gtFine/<split>.",
+        f"Foggy Cityscapes: {folder}/<split>, of which {_BETAS[beta]} (beta {beta}), and gtFine/<split>.",
         folder + "/{split}",
         (
             LabelKind("gtFine/{split}", r"_gtFine_labelIds$", "raw", "cityscapes"),
             LabelKind("gtFine/{split}", r"_gtFine_labelTrainIds$", "train", "cityscapes"),
         ),
-        names=r"_foggy(DBF)?_beta_0\.02$",
-        marks=(f"{folder}/*/*/*_beta_0.02.png",),
-        rivals=tuple(other for other in _FOGGY if other != folder),
+        names=rf"_foggy(DBF)?_beta_{re.escape(beta)}$",
+        marks=(f"{folder}/*/*/*_beta_{beta}.png",),
+        rivals=tuple(other for other in _FOGGY.values() if other != folder),
         usual="leftImg8bit",
-        note="of each image the one in the densest fog (beta 0.02) is taken; for others give a list of the images",
+        versions=tuple(f"{name}-{other}" for other in _BETAS if other != beta),
+        note=f"of each image the one in {_BETAS[beta]} (beta {beta}) is taken",
     )
 
 
@@ -202,8 +208,7 @@ RELEASES: dict[str, Release] = {
         splits=_CAPITAL,
         marks=("*/Urban/images_png|*/Rural/images_png",),
     ),
-    "cityscapes-foggy": _foggy(_FOGGY[0]),
-    "cityscapes-foggy-dbf": _foggy(_FOGGY[1]),
+    **{f"{name}-{beta}": _foggy(folder, beta, name) for name, folder in _FOGGY.items() for beta in _BETAS},
     "potsdam-rgb": _potsdam(_POTSDAM[0], "red, green, blue"),
     "potsdam-irrg": _potsdam(_POTSDAM[1], "infrared, red, green"),
     "potsdam-rgbir": _potsdam(_POTSDAM[2], "four bands"),
@@ -303,6 +308,7 @@ class Spot:
         names: the pattern of the images' keys relative to the whole folder.
         kinds: label files that may be there, with the folders of all of them.
         listed: the file of the split's stems.
+        versions: layouts of other versions of the images that are there.
     """
 
     root: Path
@@ -312,6 +318,7 @@ class Spot:
     names: str
     kinds: tuple[tuple[Path, LabelKind], ...]
     listed: Path | None
+    versions: tuple[str, ...] = ()
 
 
 def spot(release: Release, path: Path, split: str, inner: Sequence[Path] = ()) -> Spot | None:
@@ -363,6 +370,7 @@ def spot(release: Release, path: Path, split: str, inner: Sequence[Path] = ()) -
             release.names.replace("{split}", named),
             tuple((place, kind) for place, kind in zip(folders, kinds, strict=True) if place.is_dir()),
             listed,
+            tuple(name for name in release.versions if _marked(RELEASES[name], base)),
         )
     return None
 

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Collection
 from pathlib import Path
 
+from crots.data.layouts import AmbiguousLayout
 from crots.data.readings import ENCODING_TEXTS, AmbiguousLabels
 from crots.errors import CrotsError
 from crots.nets.units import OtherUnits
@@ -56,6 +57,9 @@ def check(name: str, config: ProjectConfig, root: Path, trusted: Collection[Code
         choices = error.choices if isinstance(error, AmbiguousLabels) else {}
         field = error.field or ""
         offers = tuple(Offer(f"Read as {ENCODING_TEXTS[name]}", {field: name}) for name in choices)
+        if isinstance(error, AmbiguousLayout):
+            option = "data.val_layout" if name == "validation" else "data.layout"
+            offers = tuple(Offer(f"Take {layout}", {option: layout}) for layout in error.choices)
         if isinstance(error, OtherUnits):
             offers = (Offer(f"Use {error.value}", {field: error.value}),)
         return Finding("bad", in_window(str(error)), offers=offers)

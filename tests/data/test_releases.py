@@ -11,7 +11,7 @@ from PIL import Image
 from crots.data.datasets import open_dataset
 from crots.data.inspection import inspect
 from crots.data.labels import read_truth, resolve_encoding
-from crots.data.layouts import LAYOUTS
+from crots.data.layouts import LAYOUTS, AmbiguousLayout
 from crots.data.releases import RELEASES
 from crots.errors import InputError
 from crots.taxonomy import ClassSet, load_class_set
@@ -43,10 +43,11 @@ TREES = {
         f"leftImg8bit/val/ulm/{CITY}_leftImg8bit.png", f"gtFine/val/ulm/{CITY}_gtFine_labelIds.png",
         [7, 26, 0], "cityscapes", [0, 13, 255], "leftImg8bit/val/ulm",
     ),
-    **{name: (f"{folder}/val/ulm/{CITY}_leftImg8bit_foggy_beta_0.02.png", f"gtFine/val/ulm/{CITY}_gtFine_labelIds.png",
-              [7, 26, 0], "cityscapes", [0, 13, 255], f"{folder}/val")
+    **{f"{name}-{beta}": (f"{folder}/val/ulm/{CITY}_leftImg8bit_foggy_beta_{beta}.png",
+                          f"gtFine/val/ulm/{CITY}_gtFine_labelIds.png",
+                          [7, 26, 0], "cityscapes", [0, 13, 255], f"{folder}/val")
        for name, folder in (("cityscapes-foggy", "leftImg8bit_foggy"),
-                            ("cityscapes-foggy-dbf", "leftImg8bit_foggyDBF"))},
+                            ("cityscapes-foggy-dbf", "leftImg8bit_foggyDBF")) for beta in ("0.005", "0.01", "0.02")},
     "gta5": ("images/0000{}.png", "labels/0000{}.png", [7, 26, 34], "gta5", [0, 13, 255], ""),
     "synthia": ("RAND_CITYSCAPES/RGB/000000{}.png", "RAND_CITYSCAPES/parsed_LABELS/000000{}.png",
                 [3, 8, 0], "synthia", [0, 13, 255], "RAND_CITYSCAPES"),
@@ -200,20 +201,24 @@ def test_two_folders_of_the_same_places_in_other_bands_are_a_question(tmp_path):
     assert inspect(folder / "5_Labels_all", classes).problems == ()
 
 
-def test_cityscapes_in_fog(tmp_path):
-    images, labels, ids, name, *_ = TREES["cityscapes-foggy"]
+def test_cityscapes_in_fog_of_several_densities_is_a_question(tmp_path):
+    """Adaptation is measured in the densest; others train on all, and a folder does not say which are meant."""
+    _, labels, ids, name, *_ = TREES["cityscapes-foggy-0.02"]
     classes = load_class_set(name)
-    for beta in ("0.005", "0.01", "0.02"):
-        save(tmp_path, images.replace("0.02", beta), labels, ids)
+    layouts = [f"cityscapes-foggy-{beta}" for beta in ("0.005", "0.01", "0.02")]
+    for layout in layouts:
+        save(tmp_path, TREES[layout][0], labels, ids)
     for picked in (tmp_path, tmp_path / "leftImg8bit_foggy", tmp_path / "leftImg8bit_foggy/val/ulm"):
-        dataset = open_dataset(picked, split="val", classes=classes)
-        assert (dataset.layout, len(dataset), dataset.labelled) == ("cityscapes-foggy", 2, 2), picked
-        assert all(sample.key.endswith("_beta_0.02") for sample in dataset.samples)
-        assert "the densest fog" in dataset.notes[0].text
+        with pytest.raises(AmbiguousLayout, match="--layout") as caught:
+            open_dataset(picked, split="val", classes=classes)
+        assert caught.value.choices == tuple(layouts)
+        for layout in layouts:
+            dataset = open_dataset(picked, split="val", classes=classes, layout=layout)
+            assert (dataset.layout, len(dataset), dataset.labelled) == (layout, 2, 2), picked
+            assert all(sample.key.endswith(layout.rpartition("-")[2]) for sample in dataset.samples)
     # Beside the clear images, those in fog have to be picked.
     save(tmp_path, TREES["cityscapes"][0], "", [0])
     assert open_dataset(tmp_path, split="val", classes=classes).layout == "cityscapes"
-    assert open_dataset(tmp_path / "leftImg8bit_foggy", split="val", classes=classes).layout == "cityscapes-foggy"
 
 
 def test_a_release_says_its_class_set(tmp_path):

@@ -99,3 +99,16 @@ def test_large_images_are_offered_tiles_and_tiles_a_way_back(look, images, tmp_p
     assert found.offers[0].settings == {"data.tile": "none"}
     found = look("data.size", data__target=tmp_path / "large", data__tile="704x704", data__size="512x256")
     assert found.level == "bad" and "expected one of them" in found.text
+
+
+def test_several_versions_of_the_same_images_are_a_question(look, tmp_path):
+    for beta in ("0.01", "0.02"):
+        folder = tmp_path / "leftImg8bit_foggy" / "train" / "ulm"
+        picture = np.random.default_rng(0).integers(0, 256, (48, 64, 3)).astype(np.uint8)
+        write_image(folder / f"ulm_000000_000001_leftImg8bit_foggy_beta_{beta}.png", picture)
+    found = look("data.target", data__target=tmp_path)
+    assert found.level == "bad" and [dict(offer.settings) for offer in found.offers] == [
+        {"data.layout": f"cityscapes-foggy-{beta}"} for beta in ("0.01", "0.02")
+    ]
+    found = look("data.target", data__target=tmp_path, data__layout="cityscapes-foggy-0.02")
+    assert found.text.startswith("1 image")
