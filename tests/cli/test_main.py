@@ -157,6 +157,14 @@ def test_closed_streams_are_no_error(tmp_path, closed):
     assert crots_with(closed, "status", str(tmp_path)).returncode == 2
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems store names as text")
+def test_names_that_a_locale_cannot_read_blame_the_locale(tmp_path):
+    (tmp_path / "caf\u00e9.png").write_bytes(b"")
+    ran = crots_with("", "inspect", str(tmp_path), LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+    assert ran.returncode == 2
+    assert "cannot be read in this locale, whose encoding is ascii; set LC_ALL=C.UTF-8" in ran.stderr
+
+
 def test_errors_of_the_machine_are_not_reported_as_bugs(capsys, monkeypatch, tmp_path):
     def full(words):
         raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "x"))

@@ -67,6 +67,23 @@ def test_every_problem_is_named(dataset):
         assert any(words in problem for problem in found.problems), (words, found.problems)
 
 
+@pytest.mark.parametrize("suffix", ["jpg", "png"])
+def test_problems_of_a_root_are_named_whatever_the_images_are(tmp_path, suffix):
+    """A root of photographs and masks passed for label maps without problems where the images were JPEG."""
+    for name in "abcd":
+        write_image(tmp_path / "images" / f"{name}.{suffix}", PHOTO[:, ::2] if name == "c" else PHOTO)
+        if name != "d":
+            labels = np.zeros((32, 64), np.uint8)
+            labels[:, 32:] = 1
+            write_labels(tmp_path / "labels" / f"{name}.png", labels)
+    broken = tmp_path / "images" / f"b.{suffix}"
+    broken.write_bytes(broken.read_bytes()[:-40])
+    found = inspect(tmp_path, CLASSES)
+    assert found.kind == "data set" and found.counts["labels"] == 3 and len(found.problems) == 3
+    for words in (f"{broken}: broken or truncated", "c.png: is 64x32, but its image is 32x32", "no label (d)"):
+        assert any(words in problem for problem in found.problems), (words, found.problems)
+
+
 def test_one_faulty_label_does_not_put_the_others_in_doubt(dataset):
     for name, value in {"a": 7, "b": 33, "c": 26}.items():
         write_labels(dataset / "labels" / "val" / f"{name}.png", np.full((32, 64), value, np.uint8))
