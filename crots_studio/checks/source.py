@@ -64,8 +64,10 @@ def _check_model(setup: Setup, path: Path) -> Finding:
     model, report = load_model(path, net=net, classes=setup.source_classes, prefix=setup.config.source.prefix)
     lines = report.lines()
     own = ", as the file says" if card is not None and not named else ""
-    text = f"{net_title(net)}{own}, {len(model.classes)} classes: {lines[0]}"
-    return Finding("warning" if report.missing else "good", text, tuple(lines[1:]), net_title(net))
+    # What was chosen among several weights is not for the details, which are seen by pointing only.
+    text = in_window("; ".join((f"{net_title(net)}{own}, {len(model.classes)} classes: {lines[0]}", *report.notes)))
+    details = tuple(line for line in lines[1:] if line not in report.notes)
+    return Finding("warning" if report.missing else "good", text, details, net_title(net))
 
 
 def _check_onnx(setup: Setup, path: Path) -> Finding:

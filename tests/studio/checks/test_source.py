@@ -34,6 +34,15 @@ def test_a_checkpoint_s_keys_are_matched(look, model, tmp_path):
     assert found.level == "bad" and "11" in found.text and "19" in found.text
 
 
+def test_which_weights_of_a_checkpoint_are_used_is_said_and_can_be_chosen(look, model, tmp_path):
+    weights = model.net.state_dict()
+    torch.save({"model": weights, "model_ema": dict(weights)}, tmp_path / "both.pth")
+    given = {"source__file": "both.pth", "source__net": NET, "task__classes": "camvid"}
+    found = look("source", **given)
+    assert found.level == "good" and "the moving average of the weights, model_ema, is used, not model" in found.text
+    assert "moving average" not in look("source", **given, source__prefix="model").text
+
+
 def test_a_file_that_says_its_network_offers_it(look, model, tmp_path):
     save_safetensors(tmp_path / "source.safetensors", model.net, model.card)
     given = {"source__file": "source.safetensors", "task__classes": "camvid"}
