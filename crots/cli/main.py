@@ -163,3 +163,8 @@ def keep_traceback(message: str, detail: str, *, debug: bool) -> str:
     except OSError:  # a full disk, too
         return f"{message} (a bug in CROTS; run it again with --debug, and please report the lines it shows)"
     return f"{message} (a bug in CROTS; the traceback is in {file.name}, please report it)"
+
+
+if __name__ == "__main__":
+    # `crots/__main__.py` keeps foreign modules of the current folder out first, which is too late here.
+    sys.exit(complain("found python -m crots.cli.main, expected python -m crots; run that instead", 2))

@@ -25,11 +25,11 @@ from crots.data.releases import (
     SPLIT_NAMES,
     LabelKind,
     Release,
-    Spot,
+    ReleaseFolders,
     by_preference,
+    find_release,
     folders_below,
     folders_in,
-    spot,
 )
 from crots.errors import InputError
 from crots.events import Remark
@@ -131,7 +131,7 @@ def _released(name: str) -> Callable[[Path, str, ClassSet | None], Place | None]
     release = RELEASES[name]
 
     def layout(path: Path, split: str, classes: ClassSet | None) -> Place | None:
-        found = spot(release, path, split, folders_below(path))
+        found = find_release(release, path, split, folders_below(path))
         if found is None:
             return None
         wanted = None if classes is None else classes.name
@@ -170,7 +170,7 @@ def _most_listed_first(
     return sorted(kinds, key=lambda one: -len(stems & {key_of(name) for name in list_labels(one[0])}))
 
 
-def _misfit(release: Release, found: Spot, folder: Path, kind: LabelKind, classes: ClassSet | None) -> str:
+def _misfit(release: Release, found: ReleaseFolders, folder: Path, kind: LabelKind, classes: ClassSet | None) -> str:
     """Says that label files of ids are of other classes than the wanted ones, by the file that comes with them."""
     by_id = len({one.classes for one in release.kinds if one.own_classes}) > 1
     if classes is None or not kind.own_classes or not by_id:
@@ -214,16 +214,16 @@ def _names_of(own: Path) -> list[str]:
         return []
 
 
-def _own_classes(found: Spot, kind: LabelKind) -> Path | None:
+def _own_classes(found: ReleaseFolders, kind: LabelKind) -> Path | None:
     return next(found.root.glob(kind.own_classes), None) if kind.own_classes else None
 
 
-def _notes(release: Release, found: Spot, kind: LabelKind, classes: ClassSet | None) -> tuple[Remark, ...]:
+def _notes(release: Release, found: ReleaseFolders, kind: LabelKind, classes: ClassSet | None) -> tuple[Remark, ...]:
     own = (Remark(release.note),) if release.note else ()
     return (*own, *_class_notes(found, kind, classes))
 
 
-def _class_notes(found: Spot, kind: LabelKind, classes: ClassSet | None) -> tuple[Remark, ...]:
+def _class_notes(found: ReleaseFolders, kind: LabelKind, classes: ClassSet | None) -> tuple[Remark, ...]:
     own = _own_classes(found, kind)
     if own is not None:
         return () if classes is not None else (Remark(f"the class set of this data set is in {own}"),)
@@ -248,7 +248,7 @@ def _holds(folder: Path, names: str, part: Path) -> bool:
     return any(pattern.search(start + key_of(name)) for name in list_labels(folder))
 
 
-def _stems(found: Spot) -> frozenset[str] | None:
+def _stems(found: ReleaseFolders) -> frozenset[str] | None:
     if found.listed is None:
         return None
     return list_stems(found.listed)

@@ -297,7 +297,7 @@ RELEASES: dict[str, Release] = {
 
 
 @dataclass(frozen=True)
-class Spot:
+class ReleaseFolders:
     """Where images and labels of a release lie on this disk.
 
     Attributes:
@@ -321,7 +321,7 @@ class Spot:
     versions: tuple[str, ...] = ()
 
 
-def spot(release: Release, path: Path, split: str, inner: Sequence[Path] = ()) -> Spot | None:
+def find_release(release: Release, path: Path, split: str, inner: Sequence[Path] = ()) -> ReleaseFolders | None:
     """Returns where images and labels lie, seen from the root, a part of it or a folder above; None where they do not.
 
     Args:
@@ -362,7 +362,7 @@ def spot(release: Release, path: Path, split: str, inner: Sequence[Path] = ()) -
         kinds = [replace(kind, names=kind.names.replace("{split}", named)) for kind in release.kinds]
         listed = _list_of(base / release.listed, split) if release.listed else None
         has_splits = "{split}" in release.images + release.names
-        return Spot(
+        return ReleaseFolders(
             base,
             images / within,
             within,
@@ -459,6 +459,6 @@ def _along(path: Path, place: Path) -> bool:
     return path.is_relative_to(place) or place.is_relative_to(path)
 
 
-def by_preference(found: Spot, classes: str | None) -> list[tuple[Path, LabelKind]]:
+def by_preference(found: ReleaseFolders, classes: str | None) -> list[tuple[Path, LabelKind]]:
     """Returns the kinds of labels, those of the wanted class set first."""
     return sorted(found.kinds, key=lambda one: one[1].classes != classes)

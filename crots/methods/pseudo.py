@@ -10,7 +10,7 @@ from torch import Tensor
 ConfidenceFrom = Literal["softmax", "logit"]
 
 
-class Confident(NamedTuple):
+class ConfidentLabels(NamedTuple):
     """Labels (N, H, W) int64 and their confidence (N, H, W) float32."""
 
     labels: Tensor
@@ -31,7 +31,7 @@ class Merged(NamedTuple):
     probabilities: Tensor
 
 
-def confident(logits: Tensor, confidence_from: ConfidenceFrom = "softmax") -> Confident:
+def likeliest(logits: Tensor, confidence_from: ConfidenceFrom = "softmax") -> ConfidentLabels:
     """Returns the likeliest class of each pixel and its confidence.
 
     Args:
@@ -41,9 +41,9 @@ def confident(logits: Tensor, confidence_from: ConfidenceFrom = "softmax") -> Co
     logits = logits.float()
     greatest, labels = logits.max(dim=1)
     if confidence_from == "logit":
-        return Confident(labels, greatest)
+        return ConfidentLabels(labels, greatest)
     # The greatest probability is 1 / sum(exp(logit - greatest)): cheaper than a softmax and its maximum.
-    return Confident(labels, (logits - greatest.unsqueeze(1)).exp_().sum(dim=1).reciprocal_())
+    return ConfidentLabels(labels, (logits - greatest.unsqueeze(1)).exp_().sum(dim=1).reciprocal_())
 
 
 def entropy(logits: Tensor) -> Tensor:

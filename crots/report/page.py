@@ -9,7 +9,7 @@ from crots.report.class_table import class_section
 from crots.report.facts import Curve, Facts, Picture, StageCurves
 from crots.report.markup import Markup, picture, section, swatch, tag
 from crots.report.provenance import provenance_section
-from crots.report.words import Story, duration, story, title, when
+from crots.report.words import ResultSummary, duration, summarise, title, when
 from crots.resources import resource_folder
 
 # Names may come from strangers: a browser must not load or run anything.
@@ -21,7 +21,7 @@ MARK = "<!doctype html><!-- CROTS report -->"
 
 def render_page(facts: Facts) -> str:
     """Returns the page; only its pictures are larger than text."""
-    summary = story(facts.result, facts.changes)
+    summary = summarise(facts.result, facts.changes)
     body = tag(
         "main",
         *_head(facts, summary),
@@ -48,7 +48,7 @@ def render_page(facts: Facts) -> str:
 # What it is about.
 
 
-def _head(facts: Facts, summary: Story) -> list[Markup]:
+def _head(facts: Facts, summary: ResultSummary) -> list[Markup]:
     return [
         tag("h1", f"{facts.note.title or facts.project}: what adaptation changed"),
         *([tag("p", facts.note.note, class_="note")] if facts.note.note else []),
@@ -94,7 +94,7 @@ def _tiles(facts: Facts) -> list[Markup]:
     return [tag("div", tag("b", value), tag("span", label), class_="tile") for value, label in found]
 
 
-def _summary(summary: Story) -> list[Markup]:
+def _summary(summary: ResultSummary) -> list[Markup]:
     parts = (
         ("What changed", summary.changed),
         ("Better", summary.better),

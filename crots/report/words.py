@@ -31,7 +31,7 @@ _NAMES = 6
 
 
 @dataclass(frozen=True)
-class Story:
+class ResultSummary:
     """A report's sentences.
 
     Attributes:
@@ -59,7 +59,7 @@ def title(key: str) -> str:
     return key if number is None else f"round {number}"
 
 
-def story(result: Result, changes: Changes | None = None) -> Story:
+def summarise(result: Result, changes: Changes | None = None) -> ResultSummary:
     """Returns the sentences of a result.
 
     Args:
@@ -67,7 +67,7 @@ def story(result: Result, changes: Changes | None = None) -> Story:
         changes: source and adapted model compared on target images, where that was done.
     """
     if not result.key:
-        return Story("unknown", "Nothing is trained yet: there are only the source's labels.")
+        return ResultSummary("unknown", "Nothing is trained yet: there are only the source's labels.")
     now = result.score(result.key)
     before = next((score for score in result.scores if score.subject != result.key), None)
     summary = _measured(before, now, result) if now else _unmeasured(result)
@@ -77,24 +77,24 @@ def story(result: Result, changes: Changes | None = None) -> Story:
     return _add(summary, changed=_changed(changes), look=_to_check(changes, measured=now is not None))
 
 
-def _add(summary: Story, **more: Sequence[str]) -> Story:
+def _add(summary: ResultSummary, **more: Sequence[str]) -> ResultSummary:
     values = {name: (*getattr(summary, name), *lines) for name, lines in more.items()}
-    return Story(**{**vars(summary), **values})
+    return ResultSummary(**{**vars(summary), **values})
 
 
 # With labels.
 
 
-def _measured(before: ModelScore | None, now: ModelScore, result: Result) -> Story:
+def _measured(before: ModelScore | None, now: ModelScore, result: Result) -> ResultSummary:
     if before is None:
         text = f"mIoU is {now.miou:.1%} ({title(now.subject)}); no earlier model was scored, so the gain is unknown."
-        return Story("unknown", text, sure=_sureness(now))
+        return ResultSummary("unknown", text, sure=_sureness(now))
     gain = now.miou - before.miou
     tone: Tone = "even" if abs(gain) < EVEN else "better" if gain > 0 else "worse"
     by_class = changed_names(before.per_class, now.per_class)
     gained = sorted((name for name in by_class if by_class[name] >= WORTH_SAYING), key=lambda name: -by_class[name])
     fell = sorted((name for name in by_class if by_class[name] <= -WORTH_SAYING), key=lambda name: by_class[name])
-    return Story(
+    return ResultSummary(
         tone,
         _headline(before, now, tone),
         better=_class_lines("gained", gained, by_class),
@@ -167,7 +167,7 @@ def _use_the_source(before: ModelScore, tone: Tone) -> tuple[str, ...]:
 # Without labels.
 
 
-def _unmeasured(result: Result) -> Story:
+def _unmeasured(result: Result) -> ResultSummary:
     last = result.choices[-1] if result.choices else None
     worse = [f"{title(choice.key)}: {text}" for choice in result.choices for text in choice.alarms]
     if worse:
@@ -186,7 +186,9 @@ def _unmeasured(result: Result) -> Story:
     )
     tone: Tone = "harm" if worse else "unknown"
     kept = _kept(result.choices)
-    return Story(tone, headline, changed=kept, better=_signs(result.choices), worse=tuple(worse), sure=sure, look=ask)
+    return ResultSummary(
+        tone, headline, changed=kept, better=_signs(result.choices), worse=tuple(worse), sure=sure, look=ask
+    )
 
 
 def _kept(choices: Sequence[KeptModel]) -> tuple[str, ...]:
@@ -261,11 +263,11 @@ def names(listed: Iterable[str]) -> str:
 
 def summary(result: Result) -> list[str]:
     """Returns what a run changed in a few lines for a terminal; none where nothing is trained."""
-    return story_lines(story(result)) if result.key else []
+    return summary_lines(summarise(result)) if result.key else []
 
 
-def story_lines(summary: Story) -> list[str]:
-    """Returns a story in lines for a terminal: what speaks for it (+), against it (-), and the rest."""
+def summary_lines(summary: ResultSummary) -> list[str]:
+    """Returns a summary in lines for a terminal: what speaks for it (+), against it (-), and the rest."""
     marked = [
         ("=", summary.changed),
         ("+", summary.better),

@@ -23,7 +23,7 @@ from crots.methods.batch_norm import batch_norms
 from crots.methods.ema import Teacher
 from crots.methods.losses import confidence_weight
 from crots.methods.mixing import apply_mix, plan_mix
-from crots.methods.pseudo import Confident, confident
+from crots.methods.pseudo import ConfidentLabels, likeliest
 from crots.methods.selection import LEVELS, class_thresholds, confidence_histogram
 from crots.nets.model import Model
 from crots.training.cropping import cut, cut_nearest
@@ -102,7 +102,7 @@ class AdaptLearner(Learner):
                 if batch:
                     with self.engine.autocast():
                         logits = self.student.logits(self.engine.images(self.material.images(batch)))
-                    labels, confidence = (found.cpu().numpy() for found in confident(logits, options.confidence_from))
+                    labels, confidence = (found.cpu().numpy() for found in likeliest(logits, options.confidence_from))
                     pixels += confidence_histogram(labels, confidence, classes)
         pixels = sum(self.workers.gathered(pixels), np.zeros_like(pixels))
         self._thresholds = self.engine.floats(class_thresholds(pixels, options.keep_share, options.confidence))
@@ -199,11 +199,11 @@ class AdaptLearner(Learner):
         return Mixed(*(apply_mix(plan, tensor) for tensor in clean))
 
     @torch.no_grad()
-    def teach(self, images: Tensor) -> Confident:
+    def teach(self, images: Tensor) -> ConfidentLabels:
         """Labels the clean images, in as many micro-batches as the student's."""
         parts = images.chunk(self.passes)
-        taught = [confident(self._teacher_logits(part), self.options.confidence_from) for part in parts]
-        return Confident(*map(torch.cat, zip(*taught, strict=True)))
+        taught = [likeliest(self._teacher_logits(part), self.options.confidence_from) for part in parts]
+        return ConfidentLabels(*map(torch.cat, zip(*taught, strict=True)))
 
     def _teacher_logits(self, images: Tensor) -> Tensor:
         with self.engine.autocast():

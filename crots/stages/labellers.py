@@ -19,7 +19,7 @@ from crots.execution.engine import Engine
 from crots.images import image_size
 from crots.label_files import resize_labels
 from crots.methods.batch_norm import Statistics, batch_norms, read_statistics, set_statistics, take_statistics
-from crots.methods.pseudo import confident, entropy, entropy_of_probabilities, merge_classes
+from crots.methods.pseudo import entropy, entropy_of_probabilities, likeliest, merge_classes
 from crots.nets.model import Model
 from crots.nets.source import NetworkSource, Source
 from crots.options import PseudoLabelOptions
@@ -237,7 +237,7 @@ class NetworkLabels:
     def _merged(self, logits: Tensor) -> _Predicted:
         """Labels, confidence and entropy in the target's classes."""
         if self._same:
-            return _Predicted(*confident(logits), entropy(logits))
+            return _Predicted(*likeliest(logits), entropy(logits))
         merged = merge_classes(torch.softmax(logits.float(), dim=1), self._matrix, self._map.target.ignore)
         return _Predicted(merged.labels, merged.confidence, entropy_of_probabilities(merged.probabilities))
 

@@ -135,17 +135,17 @@ def opinions(bench: Workbench, folder: Path) -> Callable[[Array], Opinion]:
     import torch
 
     from crots.execution.engine import evaluating
-    from crots.methods.pseudo import confident
+    from crots.methods.pseudo import likeliest
     from crots.training.tiled import logits_of
 
     model = bench.load_student(folder / STUDENT)
     bench.engine.place(model)
     if tiles := bench.tiles():
-        return lambda image: Opinion(*tiles.confident(image, logits_of(model, bench.engine)))
+        return lambda image: Opinion(*tiles.likeliest(image, logits_of(model, bench.engine)))
 
     def predict(image: Array) -> Opinion:
         with evaluating(model), torch.inference_mode(), bench.engine.autocast():
-            predicted = confident(model.logits(bench.engine.images(image[None])))
+            predicted = likeliest(model.logits(bench.engine.images(image[None])))
         return Opinion(predicted.labels[0].cpu().numpy(), predicted.confidence[0].cpu().numpy())
 
     return predict

@@ -21,7 +21,7 @@ from crots.errors import InputError
 from crots.execution.engine import Engine, evaluating
 from crots.files import write_json
 from crots.label_files import read_confidence, read_labels, write_confidence, write_labels
-from crots.methods.pseudo import confident
+from crots.methods.pseudo import likeliest
 from crots.methods.selection import LEVELS, confidence_histogram, fuse_by_rank, rank_table, ranks
 from crots.nets.model import Model
 from crots.records import read_as
@@ -153,7 +153,7 @@ def _write_table(folder: Path, table: Table, *, undone: str = "") -> None:
 @torch.inference_mode()
 def _label(model: Model, engine: Engine, images: Array, samples: Sequence[Sample], folder: Path) -> None:
     with engine.autocast():
-        predicted = confident(model.flip_logits(engine.images(images)))
+        predicted = likeliest(model.flip_logits(engine.images(images)))
     for sample, labels, confidence in zip(
         samples, predicted.labels.cpu().numpy(), predicted.confidence.cpu().numpy(), strict=True
     ):
@@ -162,7 +162,7 @@ def _label(model: Model, engine: Engine, images: Array, samples: Sequence[Sample
 
 def _label_tiles(model: Model, tiles: Tiles, image: Array, samples: Sequence[Sample], folder: Path) -> None:
     """Labels an image (H, W, 3) whole, and writes the labels of each of its tiles."""
-    labels, confidence = tiles.confident(image, logits_of(model, tiles.engine, flip=True))
+    labels, confidence = tiles.likeliest(image, logits_of(model, tiles.engine, flip=True))
     for sample in samples:
         _, window = place_of(sample)
         assert window is not None

@@ -14,7 +14,7 @@ from crots.config import Size
 from crots.data.crops import Window
 from crots.data.tiles import Span, Tiling, cut_image
 from crots.execution.engine import Engine, evaluating
-from crots.methods.pseudo import confident
+from crots.methods.pseudo import likeliest
 from crots.nets.model import Model
 
 # Maps images (N, 3, h, w) to values for each pixel (N, C, h, w).
@@ -79,11 +79,11 @@ class Tiles:
             fill(found, window, block[0] if hard else block.argmax(0))
         return found
 
-    def confident(self, image: Array, logits: Look) -> tuple[Array, Array]:
+    def likeliest(self, image: Array, logits: Look) -> tuple[Array, Array]:
         """Returns the likeliest class (H, W) of each pixel of an image (H, W, 3), and its probability."""
         labels, confidence = np.empty(image.shape[:2], np.uint16), np.empty(image.shape[:2], np.float32)
         for window, block in self.blocks(image, logits):
-            predicted = confident(block[None])
+            predicted = likeliest(block[None])
             fill(labels, window, predicted.labels[0])
             fill(confidence, window, predicted.confidence[0])
         return labels, confidence

@@ -117,17 +117,17 @@ class Predictions:
         import torch
 
         from crots.methods.losses import pad_to_multiple
-        from crots.methods.pseudo import confident
+        from crots.methods.pseudo import likeliest
         from crots.training.tiled import logits_of
 
         model, bench = self._model(subject), self._workbench()
         if tiles := bench.tiles():
-            return ModelPrediction(*tiles.confident(np.asarray(bench.cache.get(image)), logits_of(model, bench.engine)))
+            return ModelPrediction(*tiles.likeliest(np.asarray(bench.cache.get(image)), logits_of(model, bench.engine)))
         with torch.inference_mode(), bench.engine.autocast():
             batch = bench.engine.images(np.asarray(bench.cache.get(image))[None])
             height, width = batch.shape[-2:]
             padded, _ = pad_to_multiple(batch, None, model.info.multiple, bench.classes.ignore)
-            predicted = confident(model.logits(padded)[..., :height, :width])
+            predicted = likeliest(model.logits(padded)[..., :height, :width])
         labels = predicted.labels[0].cpu().numpy().astype(np.uint8 if bench.classes.ignore == 255 else np.uint16)
         return ModelPrediction(labels, predicted.confidence[0].float().cpu().numpy())
 

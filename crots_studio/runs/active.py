@@ -396,10 +396,6 @@ class ActiveRun(QObject):
         if not self.busy:
             self._discard(key, self._opened.refresh_status)
 
-    def let_go(self) -> None:
-        """Stops following a run in another process, which goes on."""
-        self._run = None
-
     def close(self) -> None:
         """Stops the timers; a run in this process must have ended before."""
         self.drain_timer.stop()

@@ -85,6 +85,12 @@ def test_module_can_be_run():
     assert ran.stdout.startswith("crots ")
 
 
+def test_the_module_behind_it_names_the_one_to_run():
+    command = [sys.executable, "-m", "crots.cli.main", "--version"]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    assert (ran.returncode, ran.stdout) == (2, "") and "python -m crots;" in ran.stderr
+
+
 def test_a_bug_is_one_line_and_a_file(capsys, monkeypatch, tmp_path):
     def broken(words):
         raise KeyError("ours")

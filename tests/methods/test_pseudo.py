@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from crots.methods.pseudo import confident, entropy, entropy_of_probabilities, merge_classes
+from crots.methods.pseudo import entropy, entropy_of_probabilities, likeliest, merge_classes
 
 torch.set_num_threads(1)
 
@@ -14,7 +14,7 @@ def some_logits():
 
 def test_softmax_confidence_is_the_greatest_probability():
     logits = some_logits()
-    labels, confidence = confident(logits)
+    labels, confidence = likeliest(logits)
     probability, expected = logits.softmax(1).max(1)
     assert torch.equal(labels, expected)
     torch.testing.assert_close(confidence, probability)
@@ -22,14 +22,14 @@ def test_softmax_confidence_is_the_greatest_probability():
 
 def test_confidence_is_the_raw_logit_when_told_f2():
     logits = some_logits() + 20
-    softmax, logit = confident(logits, "softmax"), confident(logits, "logit")
+    softmax, logit = likeliest(logits, "softmax"), likeliest(logits, "logit")
     assert torch.equal(softmax.labels, logit.labels)
     assert torch.equal(logit.confidence, logits.amax(1))
     assert softmax.confidence.max() <= 1 < logit.confidence.min()
 
 
 def test_half_precision_gives_float32_confidence():
-    assert confident(some_logits().bfloat16()).confidence.dtype == torch.float32
+    assert likeliest(some_logits().bfloat16()).confidence.dtype == torch.float32
 
 
 def test_entropy_runs_from_zero_to_log_of_the_classes():

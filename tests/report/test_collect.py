@@ -9,7 +9,7 @@ from crots.errors import InputError
 from crots.report.collect import collect_facts, settings_of
 from crots.report.facts import Result, plain_facts
 from crots.report.results import result_of
-from crots.report.words import story
+from crots.report.words import summarise
 from crots.training.choice import Choice
 from crots.training.watch import Evaluation
 from tests.studio.fake_project import make_fake_project
@@ -177,7 +177,7 @@ def test_a_student_that_learnt_nothing_is_a_sign_of_harm(project):
     path.write_text(json.dumps(choice.report()))
     found = result_of(project).choices[0]
     assert "has not learnt the source's pseudo-labels" in found.alarms[0]
-    told = story(Result("adapt-2", (), (found,)))
+    told = summarise(Result("adapt-2", (), (found,)))
     assert told.tone == "harm" and told.worse[0].startswith("baseline: the student has not learnt")
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from crots.report.facts import Changes, ClassChange, KeptModel, ModelScore, Result
-from crots.report.words import names, small, story, summary
+from crots.report.words import names, small, summarise, summary
 
 
 def scored(subject, miou, images=50, **classes):
@@ -26,7 +26,7 @@ def told(found):
     ],
 )
 def test_the_headline_says_better_worse_or_about_the_same(now, tone, part):
-    found = story(result(scored("source", 0.5), scored("adapt-1", now)))
+    found = summarise(result(scored("source", 0.5), scored("adapt-1", now)))
     assert found.tone == tone
     assert part in found.headline
     assert ("the source itself is the better model here" in found.look) == (tone == "worse")
@@ -35,35 +35,35 @@ def test_the_headline_says_better_worse_or_about_the_same(now, tone, part):
 def test_classes_that_gained_and_lost_are_named_the_greatest_first():
     before = scored("source", 0.4, road=0.8, car=0.3, bus=0.5, pole=0.2, sky=None, fence=0.5)
     now = scored("adapt-1", 0.5, road=0.81, car=0.4, bus=0.9, pole=0.1, sky=0.9, fence=0.2)
-    found = story(result(before, now))
+    found = summarise(result(before, now))
     assert found.better == ("2 classes gained 2 points of IoU or more: bus +40.0, car +10.0",)
     assert found.worse == ("2 classes lost 2 points of IoU or more: fence -30.0, pole -10.0",)
 
 
 def test_a_class_that_is_no_longer_recognised_is_reported():
-    found = story(result(scored("source", 0.4, rider=0.12), scored("adapt-1", 0.4, rider=0.0)))
+    found = summarise(result(scored("source", 0.4, rider=0.12), scored("adapt-1", 0.4, rider=0.0)))
     assert "no longer recognised at all: rider" in found.worse
 
 
 def test_certainty_names_images_choice_by_labels_and_validation_during_training():
-    few = told(story(result(scored("source", 0.4), scored("adapt-1", 0.5, images=4))))
+    few = told(summarise(result(scored("source", 0.4), scored("adapt-1", 0.5, images=4))))
     assert "4 labelled validation images" in few and "Only 4 images" in few
-    assert "Only" not in told(story(result(scored("source", 0.4), scored("adapt-1", 0.5, images=400))))
+    assert "Only" not in told(summarise(result(scored("source", 0.4), scored("adapt-1", 0.5, images=400))))
     oracle = result(scored("source", 0.4), ModelScore("adapt-1", 0.5, images=50, oracle=True))
-    assert "chose the checkpoint (oracle)" in told(story(oracle))
+    assert "chose the checkpoint (oracle)" in told(summarise(oracle))
     on_the_way = result(ModelScore("baseline", 0.4, step=150), ModelScore("adapt-1", 0.5, step=100))
-    assert "during training" in told(story(on_the_way))
+    assert "during training" in told(summarise(on_the_way))
 
 
 def test_an_earlier_model_that_scored_higher_is_pointed_at():
     found = result(scored("source", 0.3), scored("baseline", 0.5), scored("adapt-1", 0.45))
-    assert any("baseline scored higher (50.0%)" in line for line in story(found).look)
+    assert any("baseline scored higher (50.0%)" in line for line in summarise(found).look)
     better = result(scored("source", 0.3), scored("baseline", 0.5), scored("adapt-1", 0.55))
-    assert not any("scored higher" in line for line in story(better).look)
+    assert not any("scored higher" in line for line in summarise(better).look)
 
 
 def test_without_an_earlier_score_no_gain_is_claimed():
-    found = story(result(scored("baseline", 0.439)))
+    found = summarise(result(scored("baseline", 0.439)))
     assert found.tone == "unknown"
     assert "the gain is unknown" in found.headline
 
@@ -73,7 +73,7 @@ VIEWS = {"flip": 0.7, "scale": 0.7, "colour": 0.7}
 
 def test_without_labels_nothing_is_called_better():
     steady = {**VIEWS, "source": 0.97}
-    found = story(result(choices=(KeptModel("baseline", 100, 100, start=VIEWS, end=steady),)))
+    found = summarise(result(choices=(KeptModel("baseline", 100, 100, start=VIEWS, end=steady),)))
     assert found.tone == "unknown"
     assert "no label-free score indicates harm" in found.headline
     assert "no gain can be proved" in told(found)
@@ -85,13 +85,13 @@ def test_without_labels_nothing_is_called_better():
 def test_a_rise_of_consistency_is_called_a_weak_sign():
     choice = KeptModel("adapt-1", 100, 100, start=VIEWS, end=dict.fromkeys(VIEWS, 0.8))
     assert "0.70 before, 0.80 now); training raises this by itself, so it is a weak sign" in told(
-        story(result(choices=(choice,)))
+        summarise(result(choices=(choice,)))
     )
 
 
 def test_alarms_and_vanishing_classes_are_signs_of_harm():
     choice = KeptModel("adapt-1", 50, 100, vanishing=("pole", "bus"), alarms=("classes merge (information 0.6)",))
-    found = story(result(choices=(choice,)))
+    found = summarise(result(choices=(choice,)))
     assert "signs of harm" in found.headline
     assert found.tone == "harm"
     assert found.worse == (
@@ -101,7 +101,7 @@ def test_alarms_and_vanishing_classes_are_signs_of_harm():
 
 
 def test_a_round_that_kept_its_start_is_reported():
-    assert "round 1 kept its starting weights" in story(result(choices=(KeptModel("adapt-1", 0, 100),))).headline
+    assert "round 1 kept its starting weights" in summarise(result(choices=(KeptModel("adapt-1", 0, 100),))).headline
 
 
 def changes(**images):
@@ -114,7 +114,7 @@ def changes(**images):
 
 
 def test_what_changed_on_the_target_is_reported_without_judgement():
-    found = story(result(scored("source", 0.4), scored("adapt-1", 0.5)), changes(a=0.3, b=0.1))
+    found = summarise(result(scored("source", 0.4), scored("adapt-1", 0.5)), changes(a=0.3, b=0.1))
     assert "On 2 target images, round 1 gives 20.0% of the pixels another label" in told(found)
     assert "Predicted more often: bus 0.10% → 1.0%." in found.changed
     assert "Predicted less often: pole 2.0% → 0.40%." in found.changed

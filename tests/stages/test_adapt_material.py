@@ -10,7 +10,7 @@ import torch
 from crots.config import Size
 from crots.label_files import write_labels
 from crots.methods.losses import confidence_weight, weighted_cross_entropy
-from crots.methods.pseudo import Confident
+from crots.methods.pseudo import ConfidentLabels
 from crots.stages.adapt import AdaptBatch
 from crots.training.material import PseudoLabels
 from tests.stages import tiny_world as world
@@ -87,7 +87,7 @@ def taught_by_the_source(learner, folder, classes):
     labels = PseudoLabels.below(world.write_predictions(folder, wrong=0.0), classes)
     learner.material = dataclasses.replace(learner.material, pseudo_labels=labels)
     truth = torch.from_numpy(learner.material.labels(learner.choose(0))).long()
-    learner.teach = lambda images: Confident(truth, torch.full(truth.shape, 0.9))
+    learner.teach = lambda images: ConfidentLabels(truth, torch.full(truth.shape, 0.9))
     return learner
 
 

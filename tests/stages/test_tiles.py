@@ -15,7 +15,7 @@ from crots.errors import InputError
 from crots.events import Evaluated, Note
 from crots.images import image_size, read_image
 from crots.label_files import read_confidence, read_labels, write_confidence, write_labels
-from crots.methods.pseudo import confident
+from crots.methods.pseudo import likeliest
 from crots.opening import card_of
 from crots.project import Project
 from crots.stages.labellers import NetworkLabels
@@ -143,12 +143,12 @@ def test_refreshed_labels_are_those_of_whole_images(make, tmp_path):
     alone = 0
     for number, part in enumerate(data.samples):
         image = read_image(part.image)
-        whole, sure = bench.tiles().confident(image, look)
+        whole, sure = bench.tiles().likeliest(image, look)
         labels = read_labels(folder / "label_ids" / f"{part.key}.png")
         assert (labels == cut_map(whole, part.window, world.IGNORE)).all()
         confidence = read_confidence(folder / "confidence" / f"{part.key}.png")
         np.testing.assert_allclose(confidence, cut_map(sure, part.window, 0), atol=0.51 / 255 + 1e-5)
-        tile = confident(look(bench.engine.images(data.images([number])))).confidence[0].numpy()
+        tile = likeliest(look(bench.engine.images(data.images([number])))).confidence[0].numpy()
         alone += int((abs(tile - cut_map(sure, part.window, 0)) > 0.01).sum())
     assert alone, "a tile by itself says something else at its edges"
     # An image is labelled again where any of its tiles is missing.

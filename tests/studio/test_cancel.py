@@ -119,4 +119,4 @@ def test_a_comparison_cannot_be_discarded(session, ready):
     session.run.begin(child)
     assert not ready.run_bar.cancel.isEnabled() and ready.run_bar.stop.isEnabled()
     assert not ready.menus.actions["Cancel and discard"].isEnabled()
-    session.run.let_go()
+    assert session.run.leave()

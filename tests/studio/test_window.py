@@ -242,7 +242,7 @@ def test_going_on_without_the_window_hands_over_to_a_child(qtbot, session, ready
     qtbot.mouseClick(buttons["Continue in the background"], Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: not ready.isVisible(), timeout=10_000)
     assert begun == ["started"]
-    session.run.let_go()
+    assert session.run.leave()
 
 
 def test_where_no_child_can_take_over_the_window_stays_and_says_so(qtbot, session, ready, scripted, monkeypatch):
@@ -311,7 +311,7 @@ def test_closing_over_a_run_in_another_process_asks_too(qtbot, session, ready, a
     qtbot.waitUntil(lambda: not ready.isVisible(), timeout=10_000)
     # A halted process would wait for ever.
     assert child.begun[-1] == ("stopped" if answer == "Stop and keep" else "resumed")
-    session.run.let_go()
+    assert session.run.leave()
 
 
 def test_one_of_a_terminal_is_left_alone(session, ready):
@@ -321,7 +321,7 @@ def test_one_of_a_terminal_is_left_alone(session, ready):
     bar = ready.run_bar
     assert not bar.stop.isEnabled() and "another window" in bar.stop.toolTip() and bar.memory.text() == ""
     assert ready.close() and child.begun == ["started"]
-    session.run.let_go()
+    assert session.run.leave()
 
 
 def test_another_project_is_refused_during_a_run(qtbot, session, ready, scripted, tmp_path):

@@ -143,7 +143,7 @@ def test_memory_does_not_grow_with_the_height_and_hardly_with_the_width():
 def test_confidence_is_that_of_the_joined_logits(model):
     image = picture(96, 160)
     look = logits_of(model, ENGINE, flip=True)
-    labels, confidence = tiles((64, 64)).confident(image, look)
+    labels, confidence = tiles((64, 64)).likeliest(image, look)
     logits = torch.from_numpy(whole(tiles((64, 64)), image, look))
     assert (labels == logits.argmax(0).numpy()).all()
     np.testing.assert_allclose(confidence, torch.softmax(logits, 0).amax(0).numpy(), rtol=0, atol=1e-5)

@@ -24,7 +24,7 @@ from crots.execution.control import Control
 from crots.project import Project
 from crots.project_config import override
 from crots.report.facts import IMAGES, MOST_IMAGES, plain_facts
-from crots.report.words import story, story_lines
+from crots.report.words import summarise, summary_lines
 
 
 def configure(parser: Parser, profile: Profile) -> None:
@@ -67,13 +67,13 @@ def run(args: argparse.Namespace) -> int:
     def result() -> dict[str, Any] | None:
         if job.facts is None:
             return None
-        summary = dataclasses.asdict(story(job.facts.result, job.facts.changes))
+        summary = dataclasses.asdict(summarise(job.facts.result, job.facts.changes))
         return {"page": str(job.path), "words": summary, "facts": plain_facts(job.facts)}
 
     code = follow_events(events, args, command="report", result=result)
     if code == 0 and not args.json and not args.quiet and job.facts:
         stream = sys.stderr if args.events == "-" else sys.stdout
-        for line in story_lines(story(job.facts.result, job.facts.changes)):
+        for line in summary_lines(summarise(job.facts.result, job.facts.changes)):
             say(line, stream)
     return code
 

@@ -137,7 +137,7 @@ def test_its_events_are_no_part_of_the_project_s_own_story(qtbot, session, proje
     assert [type(event).__name__ for event in seen] == ["Note", "StageFinished"]
     assert "compare" not in session.opened.history.stages
     assert json.loads((folder / "events.jsonl").read_text())["time"] == 5
-    session.run.let_go()
+    assert session.run.leave()
 
 
 def test_a_later_window_follows_the_comparison_that_continues(project):

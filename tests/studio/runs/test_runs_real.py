@@ -127,7 +127,7 @@ def test_a_run_continues_when_the_window_is_gone(qtbot, session, window, project
     assert losses(read_events(project.events_path)) == expected
     # What was asked for, and no more.
     assert project.record("adapt-1") and not project.record("export")
-    session.run.let_go()
+    assert session.run.leave()
 
 
 def test_the_tail_survives_a_rewritten_file(tmp_path):
