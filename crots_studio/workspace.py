@@ -129,6 +129,8 @@ class Workspace(QWidget):
         self._folder: Path | None = None
         session.opened.project_changed.connect(self._look_from_the_start)
         self.tabs.currentChanged.connect(lambda _: self._another_tab())
+        self._running_stage = ""
+        session.run.changed.connect(self._follow_run)
         self._undo_keys = UndoKeys(self)
         application = QApplication.instance()
         if isinstance(application, QApplication):
@@ -172,10 +174,22 @@ class Workspace(QWidget):
             self.settings_panel.follow(self._sections.get(tab.key) or tab.section or self._training_stage)
         self._session.opened.undo_changed.emit()
 
+    def _follow_run(self) -> None:
+        """Shows the section of the stage that begins to train, unless another was chosen here or in the rail."""
+        run, tab = self._session.run.state, self._tab
+        stage = run.stage if run.running else ""
+        if stage == self._running_stage:
+            return
+        self._running_stage = stage
+        if tab is None or tab.section or tab.key in self._sections or self._topic:
+            return
+        if _trains(stage) and not self._in_settings:
+            self.settings_panel.follow(stage)
+
     @property
     def _training_stage(self) -> str:
         """The stage that is at work or chosen if it trains, otherwise the adaptation."""
-        return self.topic if section_of(self.topic) in ("baseline", "adapt") else "adapt"
+        return self.topic if _trains(self.topic) else "adapt"
 
     def _section_chosen(self, index: int) -> None:
         if (tab := self._tab) is not None:
@@ -358,6 +372,10 @@ class Workspace(QWidget):
         if new is not None and inside:
             self._in_settings = self.settings_panel.isAncestorOf(new)
             self._session.opened.undo_changed.emit()
+
+
+def _trains(stage: str) -> bool:
+    return section_of(stage) in ("baseline", "adapt")
 
 
 def _held(widget: QWidget) -> QWidget:

@@ -44,7 +44,8 @@ class LabellingDialog(WorkDialog):
         column.addStretch(1)
         for widget in (self.problem, self.progress, self.buttons):
             column.addWidget(widget)
-        self.resize(640, 240)
+        # Room for a result of two more lines.
+        self.resize(640, self.sizeHint().height() + 2 * self.fontMetrics().height())
         self.refresh()
 
     def build(self, form: QFormLayout) -> None:
@@ -69,9 +70,9 @@ class LabellingDialog(WorkDialog):
         """Describes the result."""
         raise NotImplementedError
 
-    def path_row(self, text: str, name: str, form: QFormLayout) -> PathField:
+    def path_row(self, text: str, name: str, form: QFormLayout, placeholder: str) -> PathField:
         """Adds a row with a folder."""
-        field = PathField(name, "folder", self._session.settings)
+        field = PathField(name, "folder", self._session.settings, placeholder=placeholder)
         label = Label(text)
         label.setBuddy(field)
         form.addRow(label, field)
@@ -125,11 +126,14 @@ class LabellingDialog(WorkDialog):
     def _ended(self, error: Exception | None) -> None:
         self.progress.hide()
         shown = (self.problem.text(), str(self.problem.property("role")))
+        completed = error is None and self._log.outcome == "completed"
+        # It may propose another folder, which is to be checked.
+        outcome = self.outcome() if completed else ""
         self.refresh()
         if error is not None:
             self.say(in_window(str(error)) or type(error).__name__, "bad")
-        elif self._log.outcome == "completed":
-            self.say("\n".join([self.outcome(), *self._log.notes]), "good")
+        elif completed:
+            self.say("\n".join([outcome, *self._log.notes]), "good")
         elif self._log.outcome == "cancelled":
             self.say(f"Stopped after {plural(self._log.done, 'image')}.", "muted")
         else:
@@ -156,6 +160,7 @@ class ExportDoubtfulDialog(LabellingDialog):
         indent(self.count)
         self.count.setRange(1, _MOST)
         self.count.setValue(_COUNT)
+        self.count.setSuffix(" most doubtful")
         self.count.setAccessibleName("Number of images to export, most doubtful first")
         self.tool = QComboBox()
         self.tool.setAccessibleName("Labelling tool")
@@ -163,7 +168,7 @@ class ExportDoubtfulDialog(LabellingDialog):
             self.tool.addItem(label, tool)
         form.addRow("&Images", self.count)
         form.addRow("&Tool", self.tool)
-        self.out = self.path_row("&Folder", "Folder to export to", form)
+        self.out = self.path_row("&Folder", "Folder to export to", form, "a new folder")
         self.out.show_path(str(new_folder(self._project)))
         self.fields += [self.count, self.tool]
         self.count.valueChanged.connect(lambda _: self.refresh())
@@ -189,7 +194,6 @@ class ExportDoubtfulDialog(LabellingDialog):
         out = self._exported.out
         self._written = out if out is not None and exists(out) else None
         self.out.show_path(str(new_folder(self._project)))
-        self.buttons.open_folder.setEnabled(self._written is not None)
         return (
             f"{plural(self._log.done, 'image')} with pseudo-labels written to {out}. Correct them in the tool, "
             "then choose Import corrected labels."
@@ -206,7 +210,9 @@ class ImportCorrectedDialog(LabellingDialog):
         """Adds the row."""
         self.setWindowTitle("Import corrected labels")
         self._found: list[Import] = []
-        self.source = self.path_row("&Folder", "Unpacked export of the labelling tool", form)
+        self.source = self.path_row(
+            "&Folder", "Unpacked export of the labelling tool", form, "where the tool's export was unpacked"
+        )
         about = Label("Pixels that are black, or outside every outline, keep their labels. Every image can be undone.")
         about.setProperty("role", "muted")
         form.addRow("", about)

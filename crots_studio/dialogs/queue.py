@@ -26,7 +26,7 @@ from crots.project import CONFIG_NAME, Project
 from crots.project_config import ProjectConfig
 from crots.trust import Code, code_of
 from crots_studio import theme
-from crots_studio.models.run_queue import NOT_READY, Entries, QueueEntry, standing
+from crots_studio.models.run_queue import NOT_READY, Entries, QueueEntry, names_of, standing
 from crots_studio.plain import Label, plain_tooltip
 from crots_studio.runs.queue import WhyNotReady
 from crots_studio.session import Session
@@ -123,6 +123,7 @@ class QueueDialog(QDialog):
         self.table.setWordWrap(True)
         self.table.verticalHeader().hide()
         header = self.table.horizontalHeader()
+        header.setHighlightSections(False)
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Interactive)
         header.setSectionResizeMode(2, QHeaderView.ResizeMode.Stretch)
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
@@ -222,8 +223,9 @@ class QueueDialog(QDialog):
             self._lay_rows(shown)
             # A new one may be gone already.
             QTimer.singleShot(0, self, self._ask)
+        names = names_of(entries)
         for row, entry in enumerate(entries):
-            self._fill(row, entry.name, *self._standing(entry), entry.folder)
+            self._fill(row, names[row], *self._standing(entry), entry.folder)
         self.message.setText(queue.summary or self._idle_text())
         self._enable()
 
@@ -242,7 +244,9 @@ class QueueDialog(QDialog):
             return _EMPTY
         if not queue.waiting:
             return "Every project of the queue has run."
-        return f"{queue.waiting} waiting. Nothing runs until you press Start."
+        unready = sum(self._standing(entry)[0] == NOT_READY for entry in queue.entries)
+        waiting = f"{queue.waiting - unready} waiting" + (f", {unready} not ready" if unready else "")
+        return f"{waiting}. Nothing runs until you press Start."
 
     def _lay_rows(self, folders: list[str]) -> None:
         selected = set(self.selected)

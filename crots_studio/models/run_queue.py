@@ -49,6 +49,15 @@ class QueueEntry:
 Entries = tuple[QueueEntry, ...]
 
 
+def names_of(entries: Entries) -> list[str]:
+    """The folders' own names, with the folder above where two projects are called alike."""
+    names = [entry.name for entry in entries]
+    return [
+        f"{Path(entry.folder).parent.name}/{name}" if names.count(name) > 1 else name
+        for entry, name in zip(entries, names, strict=True)
+    ]
+
+
 def added(entries: Entries, folders: Iterable[str]) -> Entries:
     """Puts projects at the end; one that has ended is run again, one that waits or runs keeps its place."""
     for folder in folders:

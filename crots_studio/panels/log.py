@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from PySide6.QtCore import QSize, Signal
+from PySide6.QtCore import QSize, QTimer, Signal
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import (
     QFileDialog,
@@ -121,6 +121,13 @@ class LogPanel(QWidget):
         self.setMaximumHeight(_MOST_PIXELS if unfolded else self.foot.sizeHint().height())
         self._session.settings.set_value("log unfolded", "yes" if unfolded else "no")
         self.unfolded.emit(unfolded)
+        if unfolded:
+            # Laid out only now: folded, it could not be scrolled to its end.
+            QTimer.singleShot(0, self, self._show_latest)
+
+    def _show_latest(self) -> None:
+        bar = self.lines.verticalScrollBar()
+        bar.setValue(bar.maximum())
 
     def show_problems(self) -> None:
         """Unfolds the list of problems."""
@@ -182,8 +189,11 @@ class LogPanel(QWidget):
         if lines:
             bar = self.lines.verticalScrollBar()
             at_end = bar.value() >= bar.maximum() - 2
+            aside = self.lines.horizontalScrollBar().value()
             self.lines.appendPlainText("\n".join(map(str, lines)))
             self.latest.setText(str(lines[-1]))
+            # Qt follows the end of a long line, and hides the time of all.
+            self.lines.horizontalScrollBar().setValue(aside)
             if at_end:
                 bar.setValue(bar.maximum())
         for line in lines:

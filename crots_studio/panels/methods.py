@@ -154,6 +154,7 @@ class MethodsPanel(QWidget):
                     item.setToolTip(plain_tooltip(about[place]))
                 self.table.setItem(place, column, item)
         heading = self.table.horizontalHeader()
+        heading.setHighlightSections(False)
         heading.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         if header:
             heading.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)

@@ -151,6 +151,7 @@ class ClassTableView(QTableView):
         # Long names that begin alike are distinguished by their ends.
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.setWordWrap(False)
+        self.horizontalHeader().setHighlightSections(False)
         self.verticalHeader().hide()
         self.verticalHeader().setDefaultSectionSize(QFontMetrics(self.font()).height() + 8)
         self.setAccessibleName("IoU of each class")

@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
     QSplitter,
     QStyleOptionViewItem,
     QTabBar,
+    QTableView,
     QTableWidget,
     QTableWidgetItem,
     QToolButton,
@@ -32,7 +33,9 @@ from crots.project import Project
 from crots.project_config import override
 from crots.taxonomy import ClassSet, load_class_set
 from crots_studio import theme
+from crots_studio.dialogs.queue import QueueDialog
 from crots_studio.icons import icon, icon_file
+from crots_studio.models.log_lines import LogLine
 from crots_studio.models.project_cards import ProjectCard
 from crots_studio.panels.monitor import matrix_view
 from crots_studio.panels.monitor.tile import Tile
@@ -459,6 +462,49 @@ def test_settings_follow_the_tab_in_front(qtbot, session, window, open_project, 
     window.settings_panel.search.setText("flip")
     beside("setup")
     assert window.settings_panel.search.text() == "flip", "a search goes on"
+
+
+def test_settings_beside_the_monitor_follow_the_stage_that_trains(qtbot, session, window, open_project, tmp_path):
+    open_project(make_fake_project(tmp_path).folder)
+    window.pages.show_tab("monitor")
+    section, state = window.settings_panel.section, session.run.state
+
+    def shown_while(stage):
+        state.running, state.stage = bool(stage), stage
+        session.run.changed.emit()
+        return section.currentData()
+
+    assert [shown_while(stage) for stage in ("pseudo-label", "baseline", "evaluate", "adapt-1", "")] == [
+        "adapt", "baseline", "baseline", "adapt", "adapt",
+    ]  # fmt: skip
+    by_hand = section.findData("evaluate")
+    section.setCurrentIndex(by_hand)
+    section.activated.emit(by_hand)
+    assert shown_while("baseline") == "evaluate", "the user's choice stays"
+    window.pages.show_tab("patches")
+    assert shown_while("adapt-1") == "mine", "and so does the section of another tab"
+    shown_while("")
+
+
+def test_titles_of_columns_keep_their_weight_where_a_cell_is_selected(window):
+    tables = [table for table in window.findChildren(QTableView) if table.selectionMode().value]
+    assert len(tables) >= 3
+    for table in [*tables, QueueDialog(window.session, window).table]:
+        assert not table.horizontalHeader().highlightSections(), table.accessibleName()
+
+
+def test_the_log_opens_at_its_latest_line_and_never_hides_the_times(qtbot, window):
+    log = window.workspace.log_panel
+    window.pages.setCurrentWidget(window.workspace)
+    log.unfold(False)
+    log.add_lines([LogLine(1.0, "info", f"line {number}") for number in range(200)])
+    log.unfold()
+    bar, aside = log.lines.verticalScrollBar(), log.lines.horizontalScrollBar()
+    qtbot.waitUntil(lambda: bar.maximum() > 0 and bar.value() == bar.maximum(), timeout=10_000)
+    log.add_lines([LogLine(1.0, "info", "a long line " * 100)])
+    log.add_lines([LogLine(1.0, "info", "a short one")])
+    qtbot.waitUntil(lambda: aside.maximum() > 0, timeout=10_000)
+    assert aside.value() == 0 and bar.value() == bar.maximum()
 
 
 def test_everything_follows_the_size_of_the_text(qtbot, session, window, open_project, tmp_path):

@@ -11,6 +11,7 @@ from crots_studio.dialogs.labelling import ExportDoubtfulDialog, ImportCorrected
 from crots_studio.models.labelling import ImportForm, LabellingExport, new_folder
 from crots_studio.models.words import command_text
 from crots_studio.panels.pseudo_labels import PseudoLabelPanel
+from crots_studio.widgets.path_field import PathField
 from tests.studio.controls import unnamed
 from tests.studio.fake_project import make_fake_project
 from tests.studio.panels.test_suspicion import WORST, write_suspicion
@@ -73,6 +74,7 @@ def test_what_goes_out_comes_back_and_can_be_undone(qtbot, session, opened, proj
     said = finish(qtbot, dialog)
     assert said.startswith("2 images with pseudo-labels written to"), said
     assert dialog.buttons.open_folder.isEnabled() and dialog.content.out != out
+    assert dialog.buttons.start.isEnabled() and dialog.buttons.copy_command.isEnabled(), "to the next folder"
     back = opened(ImportCorrectedDialog)
     assert not back.buttons.start.isEnabled() and not unnamed(back)
     back.source.show_path(str(out))
@@ -107,6 +109,13 @@ def correct(out, tool):
     square = [[0, 0], [6, 0], [6, 6], [0, 6]]
     found["shapes"].append({**found["shapes"][0], "label": label, "points": square, "shape_type": "polygon"})
     path.write_text(json.dumps(found))
+
+
+def test_empty_fields_say_what_belongs_there(opened):
+    for kind in (ExportDoubtfulDialog, ImportCorrectedDialog):
+        fields = opened(kind).findChildren(PathField)
+        assert fields and all(field.edit.placeholderText() for field in fields)
+    assert opened(ExportDoubtfulDialog).count.text() == "20 most doubtful"
 
 
 def test_a_folder_of_something_else_is_reported(qtbot, opened, tmp_path):

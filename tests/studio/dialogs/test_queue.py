@@ -5,7 +5,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QMessageBox
 
 from crots.project import Project
-from crots.project_config import override
+from crots.project_config import ProjectConfig, override
 from crots_studio import theme
 from crots_studio.dialogs.queue import QueueDialog
 from crots_studio.panels.compare.panel import ComparePanel
@@ -82,7 +82,7 @@ def test_a_waiting_project_that_is_not_ready_says_so_before_the_start(qtbot, ses
     session.queue.add(projects[:2])
     qtbot.waitUntil(lambda: rows(dialog)[0][1] == "not ready")
     assert rows(dialog)[0][2] == "It would fail at once: choose the target images in Set-up"
-    assert rows(dialog)[1][1] == "waiting"
+    assert rows(dialog)[1][1] == "waiting" and dialog.message.text().startswith("1 waiting, 1 not ready.")
     assert dialog.table.item(0, 1).foreground().color().name() == theme.colours().bad
     dialog._ask()
     qtbot.waitUntil(lambda: session.errands.idle)
@@ -92,6 +92,13 @@ def test_a_waiting_project_that_is_not_ready_says_so_before_the_start(qtbot, ses
     Project(project.folder, override(project.config, {"baseline.steps": "7"})).save()
     dialog._ask()
     qtbot.waitUntil(lambda: rows(dialog)[0][1] == "waiting")
+
+
+def test_projects_that_are_called_alike_are_told_apart(session, dialog, tmp_path):
+    for town in ("bern", "zug"):
+        dialog.add(str(Project.create(tmp_path / town / "project", ProjectConfig()).folder))
+    dialog.add(str(Project.create(tmp_path / "other", ProjectConfig()).folder))
+    assert [row[0] for row in rows(dialog)] == ["bern/project", "zug/project", "other"]
 
 
 def test_third_party_code_does_not_make_a_project_unready(qtbot, session, dialog, projects, tmp_path):
