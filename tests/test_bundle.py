@@ -80,15 +80,15 @@ def test_the_bundle_holds_the_data_that_a_wheel_does(monkeypatch):
     for name in ("PyInstaller", "PyInstaller.utils"):
         monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
     monkeypatch.setitem(sys.modules, hooks.__name__, hooks)
-    told = {}
+    found = {}
     made = types.SimpleNamespace(pure=[], scripts=[], binaries=[], datas=[])
-    world = {"Analysis": lambda *_, **given: told.update(given) or made}
+    world = {"Analysis": lambda *_, **given: found.update(given) or made}
     world |= dict.fromkeys(("PYZ", "EXE", "COLLECT"), lambda *_, **__: None)
     spec = ROOT / "tools" / "bundle" / "crots-studio.spec"
     exec(compile(spec.read_text(encoding="utf-8"), spec.name, "exec"), {**world, "SPECPATH": str(spec.parent)})
-    assert (str(ROOT / "resources"), "crots/resources") in told["datas"]
-    assert (str(ROOT / "docs" / "glossary.md"), str(Path("crots/resources/help"))) in told["datas"]
-    assert all(Path(source).exists() for source, _ in told["datas"])
+    assert (str(ROOT / "resources"), "crots/resources") in found["datas"]
+    assert (str(ROOT / "docs" / "glossary.md"), str(Path("crots/resources/help"))) in found["datas"]
+    assert all(Path(source).exists() for source, _ in found["datas"])
 
 
 def test_the_bundle_lists_files_that_exist():

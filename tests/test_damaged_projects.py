@@ -127,8 +127,8 @@ def read_all(folder):
 
 def no_fault(capsys, folder):
     read_all(folder)
-    said = capsys.readouterr().err
-    assert "a bug in CROTS" not in said and "Traceback" not in said
+    message = capsys.readouterr().err
+    assert "a bug in CROTS" not in message and "Traceback" not in message
 
 
 def test_a_valid_project_is_read(project, capsys):
@@ -220,8 +220,8 @@ def test_what_is_no_file_is_one_line_or_passed_over(project, capsys, name, make)
 def test_a_damaged_record_is_named_with_the_way_out(project, capsys, content):
     (project.folder / "records" / "baseline.json").write_text(content)
     assert main(["status", str(project.folder)]) == 2
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1 and "baseline.json: is damaged" in said and "delete it and run again" in said
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1 and "baseline.json: is damaged" in message and "delete it and run again" in message
     (project.folder / "records" / "baseline.json").unlink()
     assert main(["status", str(project.folder)]) == 0
     restore(project.folder, ["records/baseline.json"])

@@ -180,7 +180,7 @@ def test_the_systems_disk_is_known():
 
 
 @pytest.mark.parametrize(
-    ("error", "words"),
+    ("error", "text"),
     [
         (OSError(errno.EMFILE, "Too many open files", "x"), "too many files are open"),
         (OSError(errno.ELOOP, "Too many levels of symbolic links", "x"), "its symbolic links form a loop"),
@@ -196,9 +196,9 @@ def test_the_systems_disk_is_known():
         (KeyError("ours"), ""),
     ],
 )  # fmt: skip
-def test_errors_of_the_machine_are_explained(error, words):
-    said = machine_fault(error)
-    assert words in said if words else not said
+def test_errors_of_the_machine_are_explained(error, text):
+    message = machine_fault(error)
+    assert text in message if text else not message
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a folder in use cannot be deleted there")
@@ -213,13 +213,13 @@ def test_a_missing_current_folder_is_explained(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("words", "ran_out"),
+    ("message", "ran_out"),
     [("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes", True),
      ("CUDA error: out of memory", True), ("Unable to allocate 8.00 EiB for an array", True),
      ("sizes of tensors must match", False)],
 )  # fmt: skip
-def test_out_of_memory_errors_are_recognised_by_their_message(words, ran_out):
-    assert out_of_memory(RuntimeError(words)) == ran_out
+def test_out_of_memory_errors_are_recognised_by_their_message(message, ran_out):
+    assert out_of_memory(RuntimeError(message)) == ran_out
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links of Unix")

@@ -41,13 +41,13 @@ def bomb(path, width, height):
 @pytest.mark.parametrize("read", [read_image, read_labels, image_size])
 def test_two_pictures_of_177_megapixels_at_once(tmp_path, read):
     paths = [bomb(tmp_path / f"{name}.png", 13300, 13300) for name in "ab"]
-    said = []
+    received = []
 
     def work(path):
         try:
             read(path)
         except InputError as error:
-            said.append(str(error))
+            received.append(str(error))
 
     threads = [threading.Thread(target=work, args=(path,)) for path in paths]
     tracemalloc.start()
@@ -57,9 +57,9 @@ def test_two_pictures_of_177_megapixels_at_once(tmp_path, read):
         thread.join()
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert len(said) == 2 and peak < 50 * 10**6
+    assert len(received) == 2 and peak < 50 * 10**6
     assert all(
-        "13300x13300 is 177 megapixels, the limit is 100" in line and "--max-megapixels" in line for line in said
+        "13300x13300 is 177 megapixels, the limit is 100" in line and "--max-megapixels" in line for line in received
     )
 
 

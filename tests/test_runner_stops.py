@@ -67,10 +67,10 @@ def test_work_that_other_options_leave_behind_is_reported(tmp_path):
     other = world.change(project, baseline__learning_rate="0.002")
     events = run(other, until="baseline")
     assert world.of(events, StageStarted, "baseline")[0].resumed_at == 0
-    said = [event.text for event in world.of(events, Note) if event.level == "warning"]
+    notes = [event.text for event in world.of(events, Note) if event.level == "warning"]
     # How far it came is noted now and then.
     words = r"what the interrupted run has done( \(\d of 4\))? is not continued: baseline.learning_rate changed"
-    assert any(re.fullmatch(words, text) for text in said), said
+    assert any(re.fullmatch(words, text) for text in notes), notes
     assert not any("is not continued" in event.text for event in world.of(run(other), Note))
 
 

@@ -176,6 +176,6 @@ def test_options_of_an_unknown_section(refused):
 def test_an_option_that_is_required_cannot_stand_for_nothing(tmp_path, capsys, flag, value):
     given = {"--checkpoint": str(tmp_path), "--images": str(tmp_path), "--out": str(tmp_path / "out"), flag: value}
     assert main(["predict", *(word for pair in given.items() for word in pair)]) == 2
-    said = capsys.readouterr().err
-    assert f"{flag}: found {value!r}, which stands for no value" in said
-    assert ("write ./none" in said) == bool(value)
+    message = capsys.readouterr().err
+    assert f"{flag}: found {value!r}, which stands for no value" in message
+    assert ("write ./none" in message) == bool(value)

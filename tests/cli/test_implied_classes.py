@@ -102,14 +102,14 @@ def test_a_source_that_names_none_needs_the_user_to(refused, pictures):
     source = pictures / "plain.pth"
     torch.save(create_model("compact", STRANGE, Size(64, 64)).net.state_dict(), source)
     words = ["--images", pictures / "images", "--net", "compact"]
-    said = refused("pseudo-label", *words, "--source", source, "--out", pictures / "out")
-    assert "no classes are given" in said
-    assert "plain.pth names none" in said
-    assert "--classes" in said
-    said = refused("evaluate", *words, "--labels", pictures / "labels", "--checkpoint", source)
-    assert "--classes" in said
-    said = refused("evaluate", "--labels", pictures / "labels", "--predictions", pictures / "labels")
-    assert "no classes are given; name" in said
+    message = refused("pseudo-label", *words, "--source", source, "--out", pictures / "out")
+    assert "no classes are given" in message
+    assert "plain.pth names none" in message
+    assert "--classes" in message
+    message = refused("evaluate", *words, "--labels", pictures / "labels", "--checkpoint", source)
+    assert "--classes" in message
+    message = refused("evaluate", "--labels", pictures / "labels", "--predictions", pictures / "labels")
+    assert "no classes are given; name" in message
     assert not (pictures / "out").exists()
 
 
@@ -118,9 +118,9 @@ def test_what_is_no_model_is_said_before_its_classes_are_asked_for(refused, pict
     assert "expected the source model" in refused("evaluate", "--checkpoint", pictures / "images", *where)
     numbered = dataclasses.replace(STRANGE, names=("LABEL_0", "LABEL_1"))
     student = write_model(pictures, "safetensors", numbered)
-    said = refused("adapt", "--images", pictures / "images", "--student", student, "--out", pictures / "out")
-    assert "its classes have no names" in said
-    assert "--classes" in said
+    message = refused("adapt", "--images", pictures / "images", "--student", student, "--out", pictures / "out")
+    assert "its classes have no names" in message
+    assert "--classes" in message
 
 
 @pytest.mark.parametrize("form", FORMS[1:])

@@ -185,10 +185,10 @@ def test_predictions_of_the_validation_images_are_looked_for_among_all(crots, ci
 
 
 def test_label_maps_as_targets_are_said(crots, city, words, tmp_path):
-    said = "hold few distinct values or colours, as label maps do"
-    assert said not in crots("init", tmp_path / "photos", *words).out
+    message = "hold few distinct values or colours, as label maps do"
+    assert message not in crots("init", tmp_path / "photos", *words).out
     ran = crots("init", tmp_path / "labels", *replaced(words, "--target", city / "labels" / "val"))
-    assert ran.code == 0 and said in ran.out
+    assert ran.code == 0 and message in ran.out
 
 
 def replaced(words, flag, value):
@@ -267,8 +267,8 @@ def test_unknown_options(refused, words, tmp_path):
     ],
 )
 def test_names_of_no_network_and_other_units_make_no_project(refused, words, tmp_path, more, parts):
-    said = refused("init", tmp_path / "p", *words, *more)
-    assert all(part in said for part in parts)
+    message = refused("init", tmp_path / "p", *words, *more)
+    assert all(part in message for part in parts)
     assert not (tmp_path / "p").exists()
 
 
@@ -284,8 +284,8 @@ def test_images_that_a_run_could_not_read_make_no_project(crots, refused, words,
         write_image(tmp_path / "late" / f"{number:02}.png", np.full((64, 64, 3), 10 * number, np.uint8))
     (tmp_path / "late" / "01.png").write_bytes(content[:3000])
     for name, part in (("many", "--bands"), ("cut", "--skip-bad"), ("late", "01.png"), ("share", "--white")):
-        said = refused("init", tmp_path / "p", *words, "--target", tmp_path / name)
-        assert part in said
+        message = refused("init", tmp_path / "p", *words, "--target", tmp_path / name)
+        assert part in message
     assert not (tmp_path / "p").exists()
     ran = crots("init", tmp_path / "p", *words, "--target", tmp_path / "cut", "--skip-bad")
     assert ran.code == 0, ran.err
@@ -451,12 +451,12 @@ NO_MODELS = {
 def test_what_is_no_model_makes_no_project(refused, city, tmp_path, suffix, content):
     (tmp_path / f"m{suffix}").write_bytes(content)
     words = ["init", tmp_path / "p", "--target", city / "images", "--classes", "camvid", "--student", "compact"]
-    said = refused(*words, "--source", tmp_path / f"m{suffix}", "--student-weights", "random")
-    assert NO_MODELS[content] in said and f"m{suffix}" in said
+    message = refused(*words, "--source", tmp_path / f"m{suffix}", "--student-weights", "random")
+    assert NO_MODELS[content] in message and f"m{suffix}" in message
     assert not (tmp_path / "p").exists()
     words += ["--predictions", city / "labels"]
-    said = refused(*words, "--student-weights", tmp_path / f"m{suffix}")
-    assert NO_MODELS[content] in said
+    message = refused(*words, "--student-weights", tmp_path / f"m{suffix}")
+    assert NO_MODELS[content] in message
 
 
 def test_tensors_that_are_cut_short_make_no_project(crots, refused, words, tmp_path):

@@ -178,8 +178,8 @@ def test_errors_of_the_machine_are_not_reported_as_bugs(capsys, monkeypatch, tmp
     monkeypatch.setattr(main_module, "dispatch", full)
     monkeypatch.setattr(main_module, "_write_no_more", lambda: None)
     assert main_module.main(["status"]) == 1
-    said = capsys.readouterr().err
-    assert "the disk is full" in said and str(tmp_path / "x") in said and "bug in CROTS" not in said
+    message = capsys.readouterr().err
+    assert "the disk is full" in message and str(tmp_path / "x") in message and "bug in CROTS" not in message
 
 
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
@@ -189,8 +189,8 @@ def test_running_out_of_memory_is_not_reported_as_a_bug(capsys, monkeypatch, err
 
     monkeypatch.setattr(main_module, "dispatch", out_of_memory)
     assert main_module.main(["status"]) == 1
-    said = capsys.readouterr().err
-    assert "out of memory" in said and "bug in CROTS" not in said
+    message = capsys.readouterr().err
+    assert "out of memory" in message and "bug in CROTS" not in message
 
 
 @pytest.mark.parametrize("columns", ["0", "-5", "1", "nonsense", "100000"])

@@ -117,8 +117,8 @@ def test_scores_are_of_whole_images(crots, model, images, tmp_path):
     ran = crots(*words, tmp_path / "labels", *more)
     assert ran.code == 0 and "images cut into tiles of 64x64" in ran.out + ran.err
     assert '"images": 2' in (tmp_path / "s.json").read_text()
-    said = crots("inspect", tmp_path / "m.safetensors")
-    assert "made for tiles of 64x64" in said.out
+    found = crots("inspect", tmp_path / "m.safetensors")
+    assert "made for tiles of 64x64" in found.out
 
 
 def test_init_says_how_images_will_be_seen(crots, refused, images, tmp_path):

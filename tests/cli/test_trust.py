@@ -76,8 +76,8 @@ def test_trust_in_one_item_does_not_extend_to_another(crots, words, weights, evi
     program = tmp_path / "program.pt"
     with torch_jit():
         torch.jit.trace(torch.nn.Conv2d(3, 11, 1), torch.zeros(1, 3, 64, 64)).save(str(program))
-    told = ["--source-channels", "rgb", "--source-mean", "0", "--source-scale", "1", "--source-output", "logits"]
-    crots("init", tmp_path / "p", *words, "--source", program, *told, "--student", "deeplabv2_resnet18",
+    found = ["--source-channels", "rgb", "--source-mean", "0", "--source-scale", "1", "--source-output", "logits"]
+    crots("init", tmp_path / "p", *words, "--source", program, *found, "--student", "deeplabv2_resnet18",
           "--student-weights", "random")  # fmt: skip
     project = Project.open(tmp_path / "p")
     if what == "source":

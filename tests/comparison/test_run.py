@@ -139,9 +139,9 @@ class TestWhole:
 
     def test_scores_are_reported_while_it_runs(self, compared):
         _, events, found = compared
-        told = {event.subject: event.miou for event in world.of(events, Evaluated, "compare")}
+        result = {event.subject: event.miou for event in world.of(events, Evaluated, "compare")}
         tent = next(row for row in found["rows"] if row["method"] == "tent")
-        assert [told["tent, seed 3"], told["tent, seed 4"]] == tent["miou"]["values"]
+        assert [result["tent, seed 3"], result["tent, seed 4"]] == tent["miou"]["values"]
 
 
 class StopAt(Control):

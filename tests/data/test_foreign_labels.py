@@ -33,8 +33,8 @@ def test_they_are_named_at_the_root_and_where_they_are_given(tmp_path, tool):
         (tmp_path / labels.format(name)).write_text(content)
     dataset = open_dataset(tmp_path)
     assert (len(dataset), dataset.labelled) == (2, 0)
-    said = [note.text for note in dataset.notes if tool in note.text]
-    assert len(said) == 1 and "is not read" in said[0] and remedy in said[0]
+    notes = [note.text for note in dataset.notes if tool in note.text]
+    assert len(notes) == 1 and "is not read" in notes[0] and remedy in notes[0]
     with pytest.raises(InputError, match=tool):
         open_dataset(tmp_path / os.path.dirname(images), labels=(tmp_path / labels).parent)  # noqa: PTH120
 

@@ -177,9 +177,9 @@ def test_images_that_hold_no_label_ids_are_no_label_maps(tmp_path, kind):
 
 
 @pytest.mark.parametrize(
-    ("suffix", "words"), [(".jpg", "but 3 images in lossy formats"), (".npy", "found no label files")]
+    ("suffix", "message"), [(".jpg", "but 3 images in lossy formats"), (".npy", "found no label files")]
 )
-def test_labels_that_cannot_be_read_as_such_are_reported(tmp_path, suffix, words):
+def test_labels_that_cannot_be_read_as_such_are_reported(tmp_path, suffix, message):
     for number in range(3):
         write_image(tmp_path / "images" / f"{number}.jpg", np.full((8, 12, 3), 99, np.uint8))
         path = tmp_path / "labels" / f"{number}{suffix}"
@@ -189,13 +189,13 @@ def test_labels_that_cannot_be_read_as_such_are_reported(tmp_path, suffix, words
             path.parent.mkdir(exist_ok=True)
             np.save(path, np.ones((8, 12)))
     dataset = open_dataset(tmp_path)
-    assert dataset.labelled == 0 and words in dataset.notes[-1].text
+    assert dataset.labelled == 0 and message in dataset.notes[-1].text
 
 
 @pytest.mark.parametrize(
-    ("orientation", "height", "said"), [(1, 24, 0), (3, 24, 1), (2, 24, 1), (6, 24, 0), (6, 32, 1)]
+    ("orientation", "height", "given"), [(1, 24, 0), (3, 24, 1), (2, 24, 1), (6, 24, 0), (6, 32, 1)]
 )
-def test_labels_whose_size_cannot_show_that_they_are_turned_are_warned_about(tmp_path, orientation, height, said):
+def test_labels_whose_size_cannot_show_that_they_are_turned_are_warned_about(tmp_path, orientation, height, given):
     (tmp_path / "images").mkdir()
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -206,7 +206,7 @@ def test_labels_whose_size_cannot_show_that_they_are_turned_are_warned_about(tmp
     warnings = [
         line for line in found.summary if line.startswith("warning: 1 labelled images (p) are turned or mirrored")
     ]
-    assert not found.problems and len(warnings) == said
+    assert not found.problems and len(warnings) == given
 
 
 @pytest.mark.parametrize("last", [False, True])

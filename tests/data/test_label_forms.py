@@ -191,9 +191,9 @@ def test_labels_are_read_rightly_or_not_at_all(data):
         except InputError as error:
             assert len(str(error)) < 2000
             return
-        said = "; ".join(note.line for note in dataset.notes)
+        message = "; ".join(note.line for note in dataset.notes)
         right = all(np.array_equal(one, other) for one, other in zip(read, truths, strict=True))
         # Two readings that differ may be told apart by what is plausible, if that is said.
-        assert right or "would fit too" in said or "warning" in said, (dataset.encoding, said)
+        assert right or "would fit too" in message or "warning" in message, (dataset.encoding, message)
     finally:
         shutil.rmtree(root)

@@ -89,8 +89,8 @@ def test_masks_that_are_nearly_all_thing_may_be_inverted(tmp_path, white, predic
     assert labels == [0, *[1] * 9]
     assert f"road is 90% of their pixels, as if road and background were exchanged; if {white} means" in notes
     assert f"ids = [{white}] for background, ids = [0] for road" in notes
-    said = ClassSet.from_dict({"name": "said", "names": ["background", "road"], "raw_ids": {"0": 1, str(white): 0}})
-    _, notes, (labels,) = read(tmp_path, [mask], said)
+    found = ClassSet.from_dict({"name": "said", "names": ["background", "road"], "raw_ids": {"0": 1, str(white): 0}})
+    _, notes, (labels,) = read(tmp_path, [mask], found)
     assert labels == [1, *[0] * 9] and "exchanged" not in notes
     _, notes, _ = read(tmp_path, [mask[:4]], TWO, predictions=predictions)
     assert "exchanged" not in notes, "three quarters may well be one thing"

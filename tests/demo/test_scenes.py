@@ -153,7 +153,7 @@ def test_any_number_and_size_can_be_drawn(domain, index, seed, width, height):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "message"),
     [
         (("dream", 0, 0, SIZE), "dream.*simulator, real"),
         (("real", -1, 0, SIZE), "index -1.*0 or more"),
@@ -161,6 +161,6 @@ def test_any_number_and_size_can_be_drawn(domain, index, seed, width, height):
         (("real", 0, 0, Size(16, 128)), "16x128.*32x32"),
     ],
 )
-def test_wrong_arguments_are_named(arguments, words):
-    with pytest.raises(InputError, match=words):
+def test_wrong_arguments_are_named(arguments, message):
+    with pytest.raises(InputError, match=message):
         render(*arguments)

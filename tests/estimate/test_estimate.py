@@ -177,11 +177,11 @@ def test_the_command_names_what_does_not_fit(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"),
+    ("seconds", "message"),
     [(0.2, "1 s"), (7.4, "7 s"), (33, "35 s"), (95, "2 min"), (250, "4 min"), (3000, "50 min"), (8000, "2 h 13 min")],
 )
-def test_times_are_shown_as_precisely_as_they_are_known(seconds, words):
-    assert rounded(seconds) == words
+def test_times_are_shown_as_precisely_as_they_are_known(seconds, message):
+    assert rounded(seconds) == message
 
 
 def test_words_name_rounds_together_and_the_card(tmp_path):

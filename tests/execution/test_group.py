@@ -256,14 +256,14 @@ def test_a_killed_worker_ends_the_run_and_any_number_continues(tmp_path, crew):
         time.sleep(0.05)
     killed = time.monotonic()
     os.kill(worker_of(launcher.pid, 1), signal.SIGKILL)
-    said = launcher.communicate(timeout=600)[1]
+    message = launcher.communicate(timeout=600)[1]
     assert launcher.returncode != 0 and time.monotonic() - killed < 300, "long before the workers wait no longer"
-    assert "crots: another worker was killed, hangs or cannot be reached" in said
+    assert "crots: another worker was killed, hangs or cannot be reached" in message
     reached = torch.load(checkpoint, weights_only=True)["step"]
     # The end is put nearer, now that enough has happened; one process takes a few steps, two the rest.
     for workers, trap in ((1, [0, "interrupt_at", 3]), (2, [1, "interrupt_at", 3])):
-        codes, said = crew(*words, workers=workers, trap=trap)
-        assert set(codes) == {130}, said
+        codes, message = crew(*words, workers=workers, trap=trap)
+        assert set(codes) == {130}, message
         reached += 3
         assert torch.load(checkpoint, weights_only=True)["step"] == reached
     steps = [event.step for event in world.of(read_events(project.events_path), Metrics)]

@@ -48,11 +48,11 @@ def test_regions_are_connected_areas_of_one_class_worst_first():
 
 def test_the_students_class_is_the_reason():
     labels = labels_with_a_car()
-    said = labels.copy()
-    said[25:35, 10:30] = 0
-    opinion = Opinion(said, np.ones(labels.shape, np.float32))
+    result = labels.copy()
+    result[25:35, 10:30] = 0
+    opinion = Opinion(result, np.ones(labels.shape, np.float32))
     found = doubt(labels, np.full(labels.shape, 0.9, np.float32), ignore=IGNORE, student=opinion)
-    regions = suspicious_regions(labels, found, 0.25, ignore=IGNORE, student=said)
+    regions = suspicious_regions(labels, found, 0.25, ignore=IGNORE, student=result)
     assert len(regions) == 1
     assert (regions[0].label, regions[0].other) == (2, 0)
     assert regions[0].disagreement == pytest.approx(1.0, abs=0.1)

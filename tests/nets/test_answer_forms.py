@@ -95,7 +95,7 @@ def test_one_score_of_two_classes_is_that_of_the_second(form, n):
 
 
 @pytest.mark.parametrize(
-    ("answer", "names", "output", "words"),
+    ("answer", "names", "output", "message"),
     [
         (lambda x: x[:, :1].sigmoid(), "ab", "logits", "set `source.output` to probabilities"),
         (lambda x: x[:, :1], "ab", "probabilities", "set `source.output` to logits"),
@@ -112,7 +112,7 @@ def test_one_score_of_two_classes_is_that_of_the_second(form, n):
         (lambda x: x.mean((1, 2, 3)), "abc", "logits", r"gave \(2,\) for 2 images, expected \(N, 3, h, w\)"),
     ],
 )
-def test_what_is_not_understood_is_refused(answer, names, output, words):
+def test_what_is_not_understood_is_refused(answer, names, output, message):
     source = Said(answer, names, output)
-    with pytest.raises(InputError, match=words):
+    with pytest.raises(InputError, match=message):
         source.labels(images())

@@ -77,8 +77,8 @@ def test_classes_without_names_are_asked_for(tmp_path):
     with pytest.raises(InputError, match="classes have no names") as caught:
         _ = Inputs(config, tmp_path).source_classes
     assert caught.value.field == "task.source_classes"
-    told = Inputs(override(config, {"task.source_classes": "demo"}), tmp_path)
-    assert told.source_classes.names == load_class_set("demo").names and told.source_file == tmp_path / "m"
+    found = Inputs(override(config, {"task.source_classes": "demo"}), tmp_path)
+    assert found.source_classes.names == load_class_set("demo").names and found.source_file == tmp_path / "m"
 
 
 def test_without_the_package_the_extra_is_named(tmp_path, monkeypatch):

@@ -119,8 +119,8 @@ def by_transformers(kind, model, folder, images):
     """
     import transformers
 
-    said = model(pixel_values=normalised(images), **told(kind, folder, images))
-    own = said.masks_queries_logits.shape[-1]
+    found = model(pixel_values=normalised(images), **told(kind, folder, images))
+    own = found.masks_queries_logits.shape[-1]
     side = {"mask2former": 384, "maskformer": own, "oneformer": own}.get(kind, 64)
     name = {"mask2former": "Mask2Former", "maskformer": "MaskFormer", "oneformer": "OneFormer"}.get(kind, "Eomt")
     settings = {"class_info_file": None} if name == "OneFormer" else {}
@@ -128,7 +128,7 @@ def by_transformers(kind, model, folder, images):
     sizes = {"target_sizes": [(side, side)] * len(images)}
     if name == "Eomt":
         sizes["size"] = {"shortest_edge": side, "longest_edge": side}
-    return said, side, torch.stack(list(processor.post_process_semantic_segmentation(said, **sizes)))
+    return found, side, torch.stack(list(processor.post_process_semantic_segmentation(found, **sizes)))
 
 
 def test_scores_are_those_of_transformers(tmp_path, kind):
@@ -149,8 +149,8 @@ def test_a_folder_is_a_source(tmp_path, kind):
     source = open_source(folder, classes=ABC)
     assert torch.allclose(source.model.normalise(images), normalised(images), atol=1e-4)
     with torch.no_grad():
-        said = model(pixel_values=source.model.normalise(images), **told(kind, folder, images))
-        wanted = log_probabilities(said.class_queries_logits, said.masks_queries_logits, (64, 64))
+        found = model(pixel_values=source.model.normalise(images), **told(kind, folder, images))
+        wanted = log_probabilities(found.class_queries_logits, found.masks_queries_logits, (64, 64))
     assert torch.allclose(source.logits(images), wanted, atol=1e-3)
     assert torch.allclose(source.logits(images).softmax(1), wanted.exp(), atol=1e-4), "its softmax is what it says"
     assert any("query model" in line for line in source.report.lines())
@@ -245,8 +245,8 @@ def test_it_is_no_student(tmp_path, kind, capsys):
     (tmp_path / "abc.toml").write_text('classes = ["a", "b", "c"]\n')
     words = ["--target", tmp_path / "images", "--classes", tmp_path / "abc.toml", "--source", folder, "--size", "64x64"]
     assert main(["init", str(tmp_path / "p"), *map(str, words)]) == 2
-    said = capsys.readouterr().err
-    assert "query model" in said and "--student" in said and not (tmp_path / "p").exists()
+    message = capsys.readouterr().err
+    assert "query model" in message and "--student" in message and not (tmp_path / "p").exists()
 
 
 @pytest.fixture

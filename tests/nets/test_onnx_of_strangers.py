@@ -70,35 +70,35 @@ def test_weights_beside_the_model_are_read(model):
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
+    ("content", "message"),
     [
         (SECRET.tobytes()[:4], "cut short: it holds 4 bytes, expected"),
         (b"version https://git-lfs.github.com/spec/v1\noid", "a Git LFS pointer"),
     ],
 )
-def test_weights_beside_the_model_that_are_not_whole_are_named(model, content, words):
+def test_weights_beside_the_model_that_are_not_whole_are_named(model, content, message):
     model.parent.mkdir()
     (model.parent / "weights").write_bytes(content[:23])
-    with pytest.raises(InputError, match=f"its weights lie in weights, which is {words}"):
+    with pytest.raises(InputError, match=f"its weights lie in weights, which is {message}"):
         opened(write_model(model, values_in("weights"), sparse=False))
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "message"),
     [
         (lambda model: setattr(model, "ir_version", 99), r"IR version: 99.*update onnxruntime"),
         (lambda model: setattr(model.opset_import[0], "version", 99), r"Opset 99.*update onnxruntime"),
         (lambda model: setattr(model.graph.node[0], "domain", "shop"), r"operators of another program; export it with"),
     ],
 )
-def test_why_a_file_cannot_be_opened_is_reported_whole(tmp_path, change, words):
+def test_why_a_file_cannot_be_opened_is_reported_whole(tmp_path, change, message):
     node = helper.make_node("Identity", ["image"], ["out"])
     ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 3, "h", "w"]) for name in ("image", "out")]
     graph = helper.make_graph([node], "g", ends[:1], ends[1:])
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
     change(made)
     (tmp_path / "m.onnx").write_bytes(made.SerializeToString())
-    with pytest.raises(InputError, match=words) as caught:
+    with pytest.raises(InputError, match=message) as caught:
         opened(tmp_path / "m.onnx")
     assert "ONNXRuntimeError" not in str(caught.value) and "onnxruntime_src" not in str(caught.value)
 
@@ -109,10 +109,10 @@ def test_an_empty_file_is_said_to_be_empty(tmp_path):
         opened(tmp_path / "m.onnx")
 
 
-@pytest.mark.parametrize(("start", "words"), [(b"\x1f\x8b\x08", "gzip"), (b"<!DOCTYPE html>", "web page")])
-def test_files_of_other_kinds_are_named(tmp_path, start, words):
+@pytest.mark.parametrize(("start", "message"), [(b"\x1f\x8b\x08", "gzip"), (b"<!DOCTYPE html>", "web page")])
+def test_files_of_other_kinds_are_named(tmp_path, start, message):
     (tmp_path / "m.onnx").write_bytes(start + bytes(50))
-    with pytest.raises(InputError, match=words):
+    with pytest.raises(InputError, match=message):
         opened(tmp_path / "m.onnx")
 
 

@@ -246,7 +246,7 @@ def test_the_average_of_mmengine_lies_in_the_plain_entry(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
+    ("content", "message"),
     [
         (
             {"model": STATE, "ema": {"decay": 0.9, "shadow_params": list(ZEROS.values())}},
@@ -263,11 +263,11 @@ def test_the_average_of_mmengine_lies_in_the_plain_entry(tmp_path):
         ),
     ],
 )
-def test_what_else_could_have_been_read_is_reported(tmp_path, content, words):
+def test_what_else_could_have_been_read_is_reported(tmp_path, content, message):
     torch.save(content, tmp_path / "c.pth")
     found = read_weights(tmp_path / "c.pth")
     assert found.entry in ("model", "state_dict") and torch.equal(found.tensors["a.bias"], STATE["a.bias"])
-    assert any(words in note for note in found.notes)
+    assert any(message in note for note in found.notes)
 
 
 def test_several_networks_are_a_question(tmp_path):
@@ -330,12 +330,12 @@ def test_a_list_of_parts_stands_for_them(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("start", "words"),
+    ("start", "message"),
     [(b"\x1f\x8b\x08", "gzip"), (b"\x89HDF\r\n", "Keras"), (b"<!doctype html>", "web page"), (b"GGUF", "GGUF")],
 )
-def test_files_of_other_kinds_are_named(tmp_path, start, words):
+def test_files_of_other_kinds_are_named(tmp_path, start, message):
     (tmp_path / "w.pth").write_bytes(start + bytes(100))
-    with pytest.raises(InputError, match=words):
+    with pytest.raises(InputError, match=message):
         read_weights(tmp_path / "w.pth")
 
 

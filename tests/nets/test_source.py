@@ -246,8 +246,8 @@ def test_metadata_of_our_own_programs(tmp_path):
         assert source.logits(images).shape == (1, 3, 9, 15)
     with pytest.raises(InputError, match="is for 3 classes"):
         open_source(described, classes=AB)
-    told = open_source(described, options=SourceOptions(channels="bgr", mean="1,2,3"))
-    assert told.facts.card.normalisation == Normalisation("bgr", (1, 2, 3), (1, 1, 1))
+    found = open_source(described, options=SourceOptions(channels="bgr", mean="1,2,3"))
+    assert found.facts.card.normalisation == Normalisation("bgr", (1, 2, 3), (1, 1, 1))
 
 
 @pytest.mark.parametrize("writer", [write_torchscript, write_exported])
@@ -312,10 +312,10 @@ def test_checkpoint_sizes_are_brought_to_what_the_net_takes(tmp_path):
 
 
 def test_the_runtime_of_onnx_reports_to_nobody(tmp_path, monkeypatch):
-    said = []
-    monkeypatch.setattr("onnxruntime.disable_telemetry_events", lambda: said.append("off"))
+    received = []
+    monkeypatch.setattr("onnxruntime.disable_telemetry_events", lambda: received.append("off"))
     open_source(write_onnx(tmp_path / "m.onnx"), options=TOLD, classes=ABC)
-    assert said == ["off"]
+    assert received == ["off"]
 
 
 def test_a_source_that_insists_on_a_huge_batch_is_refused(tmp_path):
@@ -387,10 +387,10 @@ def test_which_of_several_outputs_is_read(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "told", [{"mean": "0.485,0.456,0.406"}, {"scale": "0.229,0.224,0.225"}, {"mean": "0.5"}, {"scale": "0.5"}]
+    "given", [{"mean": "0.485,0.456,0.406"}, {"scale": "0.229,0.224,0.225"}, {"mean": "0.5"}, {"scale": "0.5"}]
 )
-def test_normalisation_in_units_of_0_to_1_is_refused_with_the_right_numbers(tmp_path, told):
-    options = dataclasses.replace(TOLD, **{"mean": "124", "scale": "58", **told})
+def test_normalisation_in_units_of_0_to_1_is_refused_with_the_right_numbers(tmp_path, given):
+    options = dataclasses.replace(TOLD, **{"mean": "124", "scale": "58", **given})
     with pytest.raises(InputError, match="multiply by 255"):
         open_source(write_onnx(tmp_path / "m.onnx"), options=options, classes=ABC)
 
@@ -433,8 +433,8 @@ def test_which_of_the_nameless_outputs_of_a_program_is_read(tmp_path):
     path = write_torchscript(tmp_path / "aux.pt", ToyTuple("aux"))
     with pytest.raises(InputError, match=r"has the outputs 0 \(\d+x3x4x8\), 1 \(\d+x3x8x16\); say which .* number"):
         open_source(path, options=TOLD, classes=ABC, trust=True).logits(some_images())
-    told = dataclasses.replace(TOLD, output_name="1")
-    source = open_source(path, options=told, classes=ABC, trust=True)
+    found = dataclasses.replace(TOLD, output_name="1")
+    source = open_source(path, options=found, classes=ABC, trust=True)
     assert torch.allclose(source.logits(some_images()), expected_logits(some_images()), atol=1e-3)
     with pytest.raises(InputError, match="has no output '7', found 0, 1"):
         open_source(path, options=dataclasses.replace(TOLD, output_name="7"), classes=ABC, trust=True).logits(
@@ -456,7 +456,7 @@ def test_probabilities_in_other_units_are_no_logits(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("nodes", "words"),
+    ("nodes", "message"),
     [
         ([helper.make_node("Softmax", ["raw"], ["out"], axis=3)], "softmax over the wrong axis"),
         (
@@ -470,10 +470,10 @@ def test_probabilities_in_other_units_are_no_logits(tmp_path):
         ([helper.make_node("GlobalAveragePool", ["raw"], ["out"])], "one value for the whole image"),
     ],
 )
-def test_outputs_that_are_no_logits_of_the_upright_image_are_refused(tmp_path, nodes, words):
+def test_outputs_that_are_no_logits_of_the_upright_image_are_refused(tmp_path, nodes, message):
     path = write_graph(tmp_path / "m.onnx", nodes, ["out"])
-    images = some_images(height=40, width=80) if "whole" in words else some_images()
-    with pytest.raises(InputError, match=words):
+    images = some_images(height=40, width=80) if "whole" in message else some_images()
+    with pytest.raises(InputError, match=message):
         open_source(path, options=TOLD, classes=ABC).logits(images)
 
 
@@ -485,7 +485,7 @@ def test_an_output_without_the_margins_of_the_image_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("told", "words"),
+    ("given", "message"),
     [
         ({"scale": "0.0171"}, "1 divided by each: 58.4795"),
         ({"scale": "0.0039216"}, "1 divided by each: 254.998"),
@@ -496,9 +496,9 @@ def test_an_output_without_the_margins_of_the_image_is_refused(tmp_path):
         ({"mean": "nan"}, "expected one number or three"),
     ],
 )
-def test_normalisation_in_other_units_is_refused(tmp_path, told, words):
-    with pytest.raises(InputError, match=words):
-        open_source(write_onnx(tmp_path / "m.onnx"), options=dataclasses.replace(TOLD, **told), classes=ABC)
+def test_normalisation_in_other_units_is_refused(tmp_path, given, message):
+    with pytest.raises(InputError, match=message):
+        open_source(write_onnx(tmp_path / "m.onnx"), options=dataclasses.replace(TOLD, **given), classes=ABC)
 
 
 def test_images_of_other_channels_are_refused_at_once(tmp_path):

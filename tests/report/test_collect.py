@@ -177,8 +177,8 @@ def test_a_student_that_learnt_nothing_is_a_sign_of_harm(project):
     path.write_text(json.dumps(choice.report()))
     found = result_of(project).choices[0]
     assert "has not learnt the source's pseudo-labels" in found.alarms[0]
-    told = summarise(Result("adapt-2", (), (found,)))
-    assert told.tone == "harm" and told.worse[0].startswith("baseline: the student has not learnt")
+    result = summarise(Result("adapt-2", (), (found,)))
+    assert result.tone == "harm" and result.worse[0].startswith("baseline: the student has not learnt")
 
 
 def test_the_summary_of_a_run_needs_neither_torch_nor_numpy():

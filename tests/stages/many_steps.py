@@ -67,8 +67,8 @@ def make_learner(folder, *, kind, net="tests.stages.tiny_nets:still", **options)
     with torch.no_grad():
         # Logits far enough apart that some pixels are sure and others are not.
         student.net.head.weight.mul_(3)
-    said = PseudoLabels(folder / "said" / "label_ids", folder / "said" / "confidence", classes)
-    material = Material(open_dataset(folder / "images").samples, ImageCache(None, world.SIZE, 0), said)
+    found = PseudoLabels(folder / "said" / "label_ids", folder / "said" / "confidence", classes)
+    material = Material(open_dataset(folder / "images").samples, ImageCache(None, world.SIZE, 0), found)
     if kind == "baseline":
         changed = dataclasses.replace(changed, min_confidence=0.5)
         learner = BaselineLearner(student, material, engine, changed, seed=3, stage="baseline")

@@ -184,9 +184,9 @@ def test_f7_augmentation_is_drawn_for_each_image_or_once_for_the_batch(make):
 
 def test_augmentation_mirrors_labels_and_confidence_with_the_image_and_colours_the_image_alone(make):
     learner = make(batch=8, flip=0.5, jitter=0.0, blur=0.0)
-    told = learner.augment(ramp(), 0)
-    assert torch.equal(told.images[:, 0].long(), told.labels) and torch.equal(told.images[:, 0], told.confidence)
-    assert not torch.equal(told.images, ramp().images)
+    found = learner.augment(ramp(), 0)
+    assert torch.equal(found.images[:, 0].long(), found.labels) and torch.equal(found.images[:, 0], found.confidence)
+    assert not torch.equal(found.images, ramp().images)
     for name in ("jitter", "blur"):
         learner = make(batch=8, **{**STILL, name: 1.0})
         coloured = learner.augment(Mixed(torch.rand(8, 3, 32, 32) * 255, *ramp()[1:]), 0)
@@ -207,13 +207,13 @@ def test_jitter_strength_reaches_the_images(make):
 
 def test_f8_jitter_works_in_rgb_or_takes_blue_for_red(make):
     images = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 255
-    told = {
+    found = {
         channels: make(**{**STILL, "jitter": 1.0}, jitter_channels=channels)
         for channels in ("rgb", "bgr")
     }  # fmt: skip
-    rgb, bgr = (learner.augment(Mixed(images, *ramp(4)[1:]), 0).images for learner in told.values())
+    rgb, bgr = (learner.augment(Mixed(images, *ramp(4)[1:]), 0).images for learner in found.values())
     assert not torch.allclose(rgb, bgr, atol=1.0)
-    swapped = told["rgb"].augment(Mixed(images.flip(1), *ramp(4)[1:]), 0).images.flip(1)
+    swapped = found["rgb"].augment(Mixed(images.flip(1), *ramp(4)[1:]), 0).images.flip(1)
     assert torch.allclose(bgr, swapped, atol=1e-3)
 
 

@@ -205,8 +205,8 @@ def every_refresh_counts(monkeypatch):
 def test_a_refresh_changes_what_is_learnt_and_leaves_nothing_behind(tmp_path, material, classes):
     plain, _ = run(tmp_path / "a", material, classes, **KEEPS)
     anew, events = run(tmp_path / "b", material, classes, refresh=1, **KEEPS)
-    said = [event.text for event in events if isinstance(event, Note) and "labels refreshed" in event.text]
-    assert len(said) == 1 and "step 4" in said[0]
+    notes = [event.text for event in events if isinstance(event, Note) and "labels refreshed" in event.text]
+    assert len(notes) == 1 and "step 4" in notes[0]
     assert not torch.equal(weights(plain), weights(anew))
     assert not (tmp_path / "b" / REFRESHED).exists()
 

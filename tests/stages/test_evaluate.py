@@ -173,13 +173,13 @@ def test_flip_adds_the_mirror_image(truths, classes):
     model.eval()
     with torch.no_grad():
         logits = {False: model(batch), True: model(batch) + model(batch.flip(3)).flip(3)}
-    said = {}
+    found = {}
     for flip in (False, True):
         predict = predict_with_model(model, ENGINE, lambda s: read_image(s.image), flip=flip)
-        said[flip] = predict([sample], [world.SIZE])[0]
+        found[flip] = predict([sample], [world.SIZE])[0]
         expected = model.upsample(logits[flip], (32, 32)).argmax(1)[0].numpy()
-        assert (said[flip] == expected).mean() > 0.999
-    assert not np.array_equal(said[False], said[True])
+        assert (found[flip] == expected).mean() > 0.999
+    assert not np.array_equal(found[False], found[True])
 
 
 def test_scoring_leaves_the_model_in_training(truths, classes):
@@ -238,7 +238,7 @@ def test_predictions_of_no_class_are_said_where_they_are_many(truths, classes, v
     answer[:void] = IGNORE
     job = EvaluateJob(truths, classes, [Subject("source", saying(lambda _: answer))])
     events = list(evaluate_subjects(job, Context("evaluate")))
-    said = [event.text for event in events if isinstance(event, Note) and "predicts no class" in event.text]
-    assert len(said) == (void > 9)
+    notes = [event.text for event in events if isinstance(event, Note) and "predicts no class" in event.text]
+    assert len(notes) == (void > 9)
     if void == 32:
-        assert said[0].startswith("source predicts no class for 100% of the labelled pixels, which count as wrong")
+        assert notes[0].startswith("source predicts no class for 100% of the labelled pixels, which count as wrong")

@@ -80,12 +80,12 @@ def test_a_stop_ends_the_other_process_at_once_and_leaves_nothing(monkeypatch, t
 
 
 @pytest.mark.parametrize(
-    ("code", "words"),
+    ("code", "message"),
     [("raise ValueError('a fault')", "ended with code 1: ValueError: a fault"), ("import os; os.abort()", "killed")],
 )
-def test_a_process_that_breaks_off_is_an_error_in_words(monkeypatch, tmp_path, model, pictures, code, words):
+def test_a_process_that_breaks_off_is_an_error_in_words(monkeypatch, tmp_path, model, pictures, code, message):
     waiting(monkeypatch, code)
-    with pytest.raises(StageError, match=words):
+    with pytest.raises(StageError, match=message):
         list(exporting(model, pictures, {"onnx": tmp_path / "a.onnx"}, Control(beside_window=True)))
     assert list(tmp_path.glob("*.onnx")) == [] and not list(tmp_path.glob(".*"))
 

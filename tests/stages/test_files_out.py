@@ -289,6 +289,6 @@ def test_the_card_of_an_exported_student_says_all_that_is_needed(tmp_path, class
     model = create_model("tests.stages.tiny_nets:colour", classes, world.SIZE, trust=True)
     save_safetensors(tmp_path / "a.safetensors", model.net, model.card)
     header, _ = world.weights_of(tmp_path / "a.safetensors")
-    said = header["__metadata__"]
-    assert json.loads(said["classes"]) == list(world.NAMES) and said["size"] == "32x32"
-    assert json.loads(said["normalisation"])["channels"] == "rgb" and CAR == 2
+    found = header["__metadata__"]
+    assert json.loads(found["classes"]) == list(world.NAMES) and found["size"] == "32x32"
+    assert json.loads(found["normalisation"])["channels"] == "rgb" and CAR == 2

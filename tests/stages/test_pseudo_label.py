@@ -169,8 +169,8 @@ def test_the_published_layout(tmp_path, classes):
     name = "aachen/aachen_000000_000019"
     path = tmp_path / "city" / "leftImg8bit" / "train" / f"{name}_leftImg8bit.png"
     world.write_image(path, world.paint(0)[0])
-    said = Scripted(lambda key: Labelled(world.paint(0)[1], None, 0.5))
-    label(job(tmp_path, said, classes, root=tmp_path / "city", options={"published_layout": True}))
+    labeller = Scripted(lambda key: Labelled(world.paint(0)[1], None, 0.5))
+    label(job(tmp_path, labeller, classes, root=tmp_path / "city", options={"published_layout": True}))
     expected = f"train/{name}_gtFine_labelIds.png"
     assert world.files_below(tmp_path / "out" / "label_ids") == {expected}
     assert world.files_below(tmp_path / "out" / "label_color") == {expected}
@@ -225,10 +225,10 @@ def test_a_broken_image_stops_the_run_before_anything_is_labelled(tmp_path, imag
     for number in (1, 4):
         path = images / f"{world.key(number)}.png"
         path.write_bytes(path.read_bytes()[:150])
-    said = Scripted(answer)
+    labeller = Scripted(answer)
     with pytest.raises(InputError, match=r"street_\d+.png.*1 more.*data.skip_bad"):
-        label(job(tmp_path, said, classes))
-    assert not said.batches and not (tmp_path / "out").exists()
+        label(job(tmp_path, labeller, classes))
+    assert not labeller.batches and not (tmp_path / "out").exists()
 
 
 def test_broken_images_are_left_out_and_reported_where_that_is_allowed(tmp_path, images, classes):
@@ -259,7 +259,7 @@ def test_a_network_labels_with_one_pass_or_with_its_mirror_image(tmp_path, image
     labeller = network(tmp_path / "source.safetensors", classes, flip=flip, flip_merge=merge)
     dataset = open_dataset(images)
     pictures = np.stack([read_image(sample.image) for sample in dataset.samples[:3]])
-    said = labeller.label(dataset.samples[:3], pictures)
+    found = labeller.label(dataset.samples[:3], pictures)
     model = create_model("tests.stages.tiny_nets:plain", classes, world.SIZE, trust=True, seed=1).eval()
     batch = torch.from_numpy(pictures).permute(0, 3, 1, 2)
     with torch.no_grad():
@@ -268,7 +268,7 @@ def test_a_network_labels_with_one_pass_or_with_its_mirror_image(tmp_path, image
             both = logits + model.logits(batch.flip(3)).flip(3)
             logits = both if merge == "sum" else both / 2
     labels, confidence = likeliest(logits)
-    for row, expected, sure, value in zip(said, labels, confidence, entropy(logits), strict=True):
+    for row, expected, sure, value in zip(found, labels, confidence, entropy(logits), strict=True):
         assert row.labels.dtype == np.uint8 and (row.labels == expected.numpy()).mean() > 0.999
         assert np.allclose(row.confidence, sure.numpy(), atol=1e-5)
         assert row.entropy == pytest.approx(float(value), abs=1e-5)
@@ -318,10 +318,10 @@ def predicted(folder, source, class_map, keys, size=world.SIZE, confidence=None)
 
 def test_hard_predictions_are_mapped_resized_and_certain(tmp_path, images, classes):
     theirs, class_map = maps(tmp_path, classes)
-    said = np.repeat(np.arange(6, dtype=np.uint8)[:, None], 6, 1)
+    found = np.repeat(np.arange(6, dtype=np.uint8)[:, None], 6, 1)
     dataset = open_dataset(images)
     for sample in dataset.samples:
-        write_labels(tmp_path / "said" / f"{sample.key}.png", said)
+        write_labels(tmp_path / "said" / f"{sample.key}.png", found)
     labeller = predicted(tmp_path / "said", theirs, class_map, dataset.keys, size=world.Size(12, 12))
     (row,) = labeller.label(dataset.samples[:1], None)
     assert row.labels.shape == (12, 12) and row.confidence is None and row.entropy == 0
@@ -387,8 +387,8 @@ def test_a_source_that_gives_labels_has_no_confidence(tmp_path, images, classes)
 def test_large_class_sets_are_16_bit(tmp_path, images):
     names = ", ".join(f'"c{number}"' for number in range(300))
     many = load_class_set(str(world.write_classes(tmp_path, f'name = "many"\nclasses = [{names}]', "many")))
-    said = Scripted(lambda key: Labelled(np.full((32, 32), 299, np.uint16), None, 0.0))
-    label(job(tmp_path, said, many))
+    labeller = Scripted(lambda key: Labelled(np.full((32, 32), 299, np.uint16), None, 0.0))
+    label(job(tmp_path, labeller, many))
     assert (read_labels(tmp_path / "out" / "label_ids" / f"{world.key(0)}.png") == 299).all()
 
 
@@ -396,9 +396,9 @@ def test_the_normalisation_of_the_source_reaches_the_network(tmp_path, images, c
     labeller = network(tmp_path / "s.safetensors", classes, net="tests.stages.tiny_nets:colour", flip=False)
     dataset = open_dataset(images)
     pictures = np.stack([read_image(sample.image) for sample in dataset.samples])
-    said = labeller.label(dataset.samples, pictures)
+    found = labeller.label(dataset.samples, pictures)
     truths = [world.paint(int(sample.key[-3:]))[1] for sample in dataset.samples]
-    assert np.mean([row.labels == truth for row, truth in zip(said, truths, strict=True)]) > 0.98
+    assert np.mean([row.labels == truth for row, truth in zip(found, truths, strict=True)]) > 0.98
     assert Normalisation("rgb", (0.0,) * 3, (255.0,) * 3) == labeller.source.facts.card.normalisation
 
 
@@ -406,18 +406,18 @@ def test_a_source_in_reduced_precision_is_folded_once_and_says_the_same(tmp_path
     project = world.white_box(tmp_path, source={"net": "tests.stages.tiny_nets:plain"})
     world.write_source(tmp_path / "source.safetensors", world.tiny_classes(tmp_path), "tests.stages.tiny_nets:plain")
     images = np.stack([world.paint(number)[0] for number in range(2)])
-    said = []
+    received = []
     for precision in ("fp32", "bf16"):
         config = override(project.config, {"runtime.precision": precision, "pseudo_label.batch_norm": "target"})
         bench = Workbench(config, project.folder, None, "pseudo-label")
         labeller = bench.labeller()
         assert labeller.prepare([images])
-        said.append(labeller.label(bench.dataset.samples[:2], images))
+        received.append(labeller.label(bench.dataset.samples[:2], images))
         kept = bench.source.model.net
         norms = [layer for layer in kept.modules() if isinstance(layer, torch.nn.BatchNorm2d)]
         assert len(norms) == (2 if precision == "fp32" else 0)
         labeller.label(bench.dataset.samples[:2], images)
         assert bench.source.model.net is kept
-    for full, reduced in zip(*said, strict=True):
+    for full, reduced in zip(*received, strict=True):
         assert 0 < np.abs(full.confidence - reduced.confidence).max() < 0.05
         assert (full.labels == reduced.labels).mean() > 0.97

@@ -99,8 +99,8 @@ def test_labels_are_those_of_the_whole_images(make):
         assert (read_labels(folder / "label_ids" / f"{key}.png") == expected.labels).all()
         confidence = read_confidence(folder / "confidence" / f"{key}.png")
         np.testing.assert_allclose(confidence, expected.confidence, atol=0.51 / 255 + 1e-5)
-        said = bench.labeller().label([], image[None])[0]
-        assert said.entropy == pytest.approx(expected.entropy, abs=1e-5)
+        found = bench.labeller().label([], image[None])[0]
+        assert found.entropy == pytest.approx(expected.entropy, abs=1e-5)
 
 
 @pytest.mark.parametrize("batch_norm", ["target", "mixed"])

@@ -64,9 +64,9 @@ def answer(box, words):
 
 def test_cancel_asks_and_says_what_goes_and_what_stays(qtbot, session, cancelling):
     assert cancelling.isVisible() and session.run.busy and not session.run.state.stopping
-    words = cancelling.informativeText()
-    assert "1 of 100 steps" in words and "cannot be undone" in words
-    assert "earlier result of Baseline stays" in words and "mIoU 50.0%" in words
+    text = cancelling.informativeText()
+    assert "1 of 100 steps" in text and "cannot be undone" in text
+    assert "earlier result of Baseline stays" in text and "mIoU 50.0%" in text
     assert cancelling.defaultButton().text() == "Keep running"
     cancelling.reject()
     assert session.run.busy and not session.run.state.stopping

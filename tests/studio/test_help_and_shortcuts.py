@@ -229,9 +229,9 @@ def test_a_run_with_warnings_is_not_reported_as_all_well(qtbot, session, open_pr
         session.opened.history.add([Note(stage=stage, level="warning", text=words)])
         session.run.ended.emit(RunEnd("completed", "export"))
         assert notifier.text.property("role") == "warning"
-        said = notifier.text.text()
-        assert said.startswith("The run is finished, with " + ("a warning. " if count == 1 else "2 warnings. "))
-        assert f": {words}. " in said and ("The log has the other." in said) == (count == 2)
+        message = notifier.text.text()
+        assert message.startswith("The run is finished, with " + ("a warning. " if count == 1 else "2 warnings. "))
+        assert f": {words}. " in message and ("The log has the other." in message) == (count == 2)
     monkeypatch.setattr("crots_studio.widgets.notifier.time.time", lambda: 2_000_000_000.0)
     session.run.busy_changed.emit(True)
     session.run.ended.emit(RunEnd("completed", "export"))
@@ -251,16 +251,16 @@ def test_what_was_known_before_the_run_does_not_question_its_result(qtbot, sessi
 
 
 def test_the_desktop_is_notified_if_possible(qtbot, session, monkeypatch):
-    told = []
+    received = []
     monkeypatch.setattr(QSystemTrayIcon, "isSystemTrayAvailable", staticmethod(lambda: True))
     monkeypatch.setattr(QSystemTrayIcon, "supportsMessages", staticmethod(lambda: True))
-    monkeypatch.setattr(QSystemTrayIcon, "showMessage", lambda *words: told.append(words[1:3]))
+    monkeypatch.setattr(QSystemTrayIcon, "showMessage", lambda *words: received.append(words[1:3]))
     monkeypatch.setattr(QSystemTrayIcon, "show", lambda _: None)
     notifier = Notifier(session)
     qtbot.addWidget(notifier)
     notifier.window().isActiveWindow = lambda: False
     session.run.ended.emit(RunEnd("completed", "export"))
-    assert told == [("The run is finished", "All stages that were asked for are done.")]
+    assert received == [("The run is finished", "All stages that were asked for are done.")]
 
 
 def test_notices_of_a_run_go_with_its_project(qtbot, session, open_project, tmp_path):
@@ -280,8 +280,8 @@ def test_notices_of_a_run_go_with_its_project(qtbot, session, open_project, tmp_
 def test_a_stage_that_was_stopped_before_it_began_is_not_shown_to_continue(qtbot, session):
     end = end_of(failure(NotBegun(), "baseline", 0.0))
     assert end.outcome == "cancelled"
-    said = notice_for(end, Scores(), discarded=True)
-    assert said == ("The run was stopped", "Baseline was stopped before it began; nothing was changed.", False)
+    found = notice_for(end, Scores(), discarded=True)
+    assert found == ("The run was stopped", "Baseline was stopped before it began; nothing was changed.", False)
 
 
 def test_the_notice_tells_of_a_round_that_the_project_has(qtbot, session, open_project, tmp_path):

@@ -36,13 +36,13 @@ def test_it_is_written_and_opened(qtbot, window, open_project, opened, tmp_path,
 
 def test_the_button_beside_export_writes_it_and_says_so(qtbot, window, open_project, opened, tmp_path, monkeypatch):
     open_project(make_fake_project(tmp_path / "fake").folder)
-    told = []
-    window.session.notice.connect(told.append)
+    received = []
+    window.session.notice.connect(received.append)
     monkeypatch.setattr("crots_studio.actions.write_report_page", lambda project: tmp_path / "report.html")
     bar = window.run_bar
     qtbot.waitUntil(lambda: not bar.report.isHidden(), timeout=60_000)
     bar.report.click()
-    assert told and told[0].startswith("Writing the report")
+    assert received and received[0].startswith("Writing the report")
     qtbot.waitUntil(lambda: bool(opened), timeout=60_000)
 
 

@@ -34,15 +34,15 @@ def end(qtbot, session, lock):
 
 
 def test_another_project_is_opened_during_a_run_in_its_own_process(qtbot, session, window, projects, lock):
-    said = []
-    session.notice.connect(said.append)
+    received = []
+    session.notice.connect(received.append)
     open_and_follow(qtbot, session, projects[0])
     actions = window.menus.actions
     assert actions["Open project"].isEnabled() and actions["Close project"].isEnabled()
     window.project_actions.go_to_project(Path(projects[1]))
     qtbot.waitUntil(lambda: session.project.folder == Path(projects[1]))
     assert not session.run.busy and session.run.left == (Path(projects[0]),)
-    assert said == ["The run of one continues in the background. Open the project again to follow it."]
+    assert received == ["The run of one continues in the background. Open the project again to follow it."]
     window.project_actions.go_to_project(Path(projects[0]))
     qtbot.waitUntil(lambda: session.run.busy)
     assert session.run.detached and session.run.left == ()
@@ -59,13 +59,13 @@ def test_a_project_that_cannot_be_opened_leaves_the_run_in_view(qtbot, session, 
 
 
 def test_the_same_project_opened_again_is_still_followed(qtbot, session, window, projects, lock):
-    said = []
-    session.notice.connect(said.append)
+    received = []
+    session.notice.connect(received.append)
     open_and_follow(qtbot, session, projects[0])
     with qtbot.waitSignal(session.opened.project_changed):
         window.project_actions.go_to_project(Path(projects[0]))
     qtbot.waitUntil(lambda: session.run.busy)
-    assert not said and not session.run.left
+    assert not received and not session.run.left
     end(qtbot, session, lock)
 
 
@@ -120,9 +120,9 @@ def test_the_project_that_the_queue_is_starting_is_not_started_again(qtbot, sess
         session.opened.open_project(projects[0])
     assert not window.run_bar.run.isEnabled()
     assert not window.menus.actions["Run all remaining stages"].isEnabled()
-    said = []
-    session.notice.connect(said.append)
-    assert start_run(session, window) is None and not session.run.busy and "already" in said[0]
+    received = []
+    session.notice.connect(received.append)
+    assert start_run(session, window) is None and not session.run.busy and "already" in received[0]
     with qtbot.waitSignal(queue.halted):
         queue.stop()
 

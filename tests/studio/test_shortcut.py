@@ -105,14 +105,14 @@ def test_any_path_survives_the_two_quotings_of_a_desktop_entry(words):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the bundle of macOS starts a shell script")
 def test_the_bundle_of_macos_starts_the_command(tmp_path, monkeypatch):
-    said = tmp_path / "it's said"
-    monkeypatch.setattr(shortcut, "command", lambda: [sys.executable, "-c", f"open({str(said)!r}, 'w').write('x')"])
+    found = tmp_path / "it's said"
+    monkeypatch.setattr(shortcut, "command", lambda: [sys.executable, "-c", f"open({str(found)!r}, 'w').write('x')"])
     shortcut.install(shortcut.entries("darwin", {}, tmp_path))
     contents = tmp_path / "Applications" / "CROTS Studio.app" / "Contents"
     facts = plistlib.loads((contents / "Info.plist").read_bytes())
     assert (contents / "Resources" / f"{facts['CFBundleIconFile']}.icns").is_file()
     subprocess.run([str(contents / "MacOS" / facts["CFBundleExecutable"])], check=True)
-    assert said.read_text() == "x"
+    assert found.read_text() == "x"
 
 
 class PowerShell:
@@ -164,10 +164,10 @@ def test_the_command_says_what_it_wrote_and_ends_without_a_window(tmp_path, monk
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     monkeypatch.setattr(app, "make_application", lambda _: pytest.fail("no window is needed"))
     assert app.main(["--install-shortcut"]) == 0
-    said = [Path(line.removeprefix("wrote ")) for line in capsys.readouterr().out.splitlines()]
-    assert sorted(said) == files_below(tmp_path)
+    message = [Path(line.removeprefix("wrote ")) for line in capsys.readouterr().out.splitlines()]
+    assert sorted(message) == files_below(tmp_path)
     assert app.main(["--remove-shortcut"]) == 0 and files_below(tmp_path) == []
-    assert capsys.readouterr().out.count("removed ") == len(said)
+    assert capsys.readouterr().out.count("removed ") == len(message)
     assert app.main(["--remove-shortcut"]) == 0
     assert "no menu entry" in capsys.readouterr().out
     entry = tmp_path / "applications" / "crots-studio.desktop"

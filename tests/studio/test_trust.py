@@ -132,8 +132,8 @@ def test_closing_or_opening_again_forgets_it(qtbot, session, trusted, open_proje
     assert not session.opened.trusted
 
 
-@pytest.mark.parametrize(("button", "said"), [("Yes", True), ("No", False), (None, False)])
-def test_the_question_names_it_and_only_yes_is_yes(qtbot, button, said):
+@pytest.mark.parametrize(("button", "given"), [("Yes", True), ("No", False), (None, False)])
+def test_the_question_names_it_and_only_yes_is_yes(qtbot, button, given):
     seen = []
 
     def answer():
@@ -142,6 +142,6 @@ def test_the_question_names_it_and_only_yes_is_yes(qtbot, button, said):
         box.button(QMessageBox.StandardButton[button]).click() if button else box.reject()
 
     QTimer.singleShot(50, answer)
-    assert ask_trust([Code("student.net", EVIL, "the Python module <b>x</b>")]) is said
+    assert ask_trust([Code("student.net", EVIL, "the Python module <b>x</b>")]) is given
     text, form, careful = seen[0]
     assert "third-party code: the Python module <b>x</b>" in text and form == Qt.TextFormat.PlainText and careful

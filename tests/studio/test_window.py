@@ -158,12 +158,12 @@ def test_a_stage_alone_from_the_rail(qtbot, session, ready, scripted):
 
 def test_what_cannot_run_alone_says_why_when_asked_by_its_keys(session, ready, scripted):
     """Ctrl+Shift+R did nothing at all while an input was chosen."""
-    said = []
-    session.notice.connect(said.append)
+    received = []
+    session.notice.connect(received.append)
     number = next(place for place, row in enumerate(ready.rail.rows) if row.key == "target")
     ready.rail.list.setCurrentRow(number)
     ready.menus.actions["Run only the selected stage"].trigger()
-    assert said == ["Target images is an input: choose a stage below it to run it alone"] and not session.run.busy
+    assert received == ["Target images is an input: choose a stage below it to run it alone"] and not session.run.busy
 
 
 def test_run_is_refused_with_its_reason(qtbot, session, window, open_project, folder):

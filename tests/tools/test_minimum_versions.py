@@ -54,5 +54,5 @@ def test_this_project_names_a_lowest_version_of_everything_that_users_install(ca
 def test_security_md_gives_the_reason_of_every_minimum():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     text = (ROOT / "SECURITY.md").read_text(encoding="utf-8").partition("## Versions")[2]
-    told = re.findall(r"^\| ([\w-]+) \| ([\d.]+) \| [^|\n]{20,} \|$", text, flags=re.MULTILINE)
-    assert [f"{name}=={version}" for name, version in told] == list(lowest_versions(project, ["zoo", "studio"]))
+    found = re.findall(r"^\| ([\w-]+) \| ([\d.]+) \| [^|\n]{20,} \|$", text, flags=re.MULTILINE)
+    assert [f"{name}=={version}" for name, version in found] == list(lowest_versions(project, ["zoo", "studio"]))

@@ -102,8 +102,8 @@ def test_a_damaged_checkpoint_begins_the_stage_at_its_start(tmp_path, material, 
     made = learner(material, classes)
     events = run(tmp_path, made, context={"resume": True, "log": log})
     assert next(event for event in events if isinstance(event, StageStarted)).resumed_at == 0
-    said = [event.text for event in world.of(events, Note) if event.level == "warning"]
-    assert len(said) == 1 and CHECKPOINT in said[0] and "the stage starts over" in said[0]
+    notes = [event.text for event in world.of(events, Note) if event.level == "warning"]
+    assert len(notes) == 1 and CHECKPOINT in notes[0] and "the stage starts over" in notes[0]
     # What the lost part had said is taken back with it.
     assert log.path.read_text() == ""
     assert "run" not in capsys.readouterr().out

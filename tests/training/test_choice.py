@@ -69,7 +69,7 @@ def test_the_distance_of_the_kept_checkpoint_to_the_best_is_reported_where_label
 
 
 @pytest.mark.parametrize(
-    ("more", "words"),
+    ("more", "message"),
     [
         ({}, ""),
         ({"bad": range(1, 7)}, "kept its start"),
@@ -77,10 +77,10 @@ def test_the_distance_of_the_kept_checkpoint_to_the_best_is_reported_where_label
         ({"guard": True, "alarms": [4]}, "stopped by an alarm"),
     ],
 )
-def test_a_round_reports_whether_another_would_help(tmp_path, material, classes, more, words):
+def test_a_round_reports_whether_another_would_help(tmp_path, material, classes, more, message):
     kept(tmp_path, material, classes, **more)
     ends = json.loads((tmp_path / "run" / "choice.json").read_text())["ends_rounds"]
-    assert words in ends and bool(ends) == bool(words)
+    assert message in ends and bool(ends) == bool(message)
 
 
 @pytest.mark.parametrize("rule", ["last", "label-free"])

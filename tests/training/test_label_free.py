@@ -90,9 +90,9 @@ def test_labels_of_other_images_do_not_fit(classes, material, tmp_path):
 
 
 def test_the_confident_half_counts_and_labels_of_another_size_are_refused(classes, material, tmp_path):
-    said = confident_labels(material)
-    assert said.shape == (6, 32, 32)
-    assert (said[:, :, :15] == world.IGNORE).all() and (said[:, :, 17:] != world.IGNORE).all()
+    found = confident_labels(material)
+    assert found.shape == (6, 32, 32)
+    assert (found[:, :, :15] == world.IGNORE).all() and (found[:, :, 17:] != world.IGNORE).all()
     write_labels(tmp_path / "out" / "label_ids" / f"{world.key(0)}.png", np.zeros((16, 24), np.uint8))
     with pytest.raises(InputError, match="24x16 pixels, expected the working size 32x32"):
         LabelFreeScores(model(classes), material, ENGINE, Context("adapt-1"))

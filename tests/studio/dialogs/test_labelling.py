@@ -71,8 +71,8 @@ def test_what_goes_out_comes_back_and_can_be_undone(qtbot, session, opened, proj
     words = ["crots", "suspects", str(project.folder), "--top", "2", "--export", str(out), "--tool", tool]
     assert QGuiApplication.clipboard().text() == command_text(words)
     dialog.start()
-    said = finish(qtbot, dialog)
-    assert said.startswith("2 images with pseudo-labels written to"), said
+    found = finish(qtbot, dialog)
+    assert found.startswith("2 images with pseudo-labels written to"), found
     assert dialog.buttons.open_folder.isEnabled() and dialog.content.out != out
     assert dialog.buttons.start.isEnabled() and dialog.buttons.copy_command.isEnabled(), "to the next folder"
     back = opened(ImportCorrectedDialog)
@@ -84,8 +84,8 @@ def test_what_goes_out_comes_back_and_can_be_undone(qtbot, session, opened, proj
     assert panel.history.undo_text == ""
     correct(out, tool)
     back.start()
-    said = finish(qtbot, back)
-    assert said.startswith("1 of 2 images were corrected") and WORST in said, said
+    found = finish(qtbot, back)
+    assert found.startswith("1 of 2 images were corrected") and WORST in found, found
     qtbot.waitUntil(lambda: panel.history is not None and panel.history.undo_text == f"import of {WORST}")
     corrected = project.corrections_path / "label_ids" / f"{WORST}.png"
     assert corrected.is_file()
@@ -124,8 +124,8 @@ def test_a_folder_of_something_else_is_reported(qtbot, opened, tmp_path):
     back.source.show_path(str(tmp_path / "other"))
     back.refresh()
     back.start()
-    said = finish(qtbot, back)
-    assert "labelme" in said and back.problem.property("role") == "bad"
+    found = finish(qtbot, back)
+    assert "labelme" in found and back.problem.property("role") == "bad"
 
 
 def test_the_panel_and_the_menu_open_them(qtbot, session, window, open_project, project, monkeypatch):

@@ -73,8 +73,8 @@ def test_every_number_of_the_curves_can_be_read_back(events):
     curves = Curves(events)
     rows = list(csv.reader(io.StringIO(curves_csv(curves))))
     found = [repr(float(cell)) for row in rows[1:] for cell in row[2:] if cell]
-    said = [text for _, values in points(curves).values() for text in values]
-    assert sorted(found) == sorted(said)
+    result = [text for _, values in points(curves).values() for text in values]
+    assert sorted(found) == sorted(result)
 
 
 @given(st.lists(st.floats(-1e6, 1e6) | st.sampled_from([float("nan"), float("inf")]), max_size=40), st.integers(1, 60))

@@ -216,12 +216,12 @@ def test_a_cell_lists_its_images_and_a_class_its_errors(qtbot, session, panel, t
 def test_a_cell_that_is_clicked_before_all_is_read_waits_for_it(
     qtbot, session, panel, tmp_path, open_project, predicted
 ):
-    said = []
-    session.notice.connect(said.append)
+    received = []
+    session.notice.connect(received.append)
     open_project(make_fake_project(tmp_path).folder)
     panel.show_images(Question("baseline", "road", "car"))
     qtbot.waitUntil(lambda: panel.which.currentIndex() == 1 and panel.sort.currentText() == "road predicted as car")
-    assert not said
+    assert not received
 
 
 def test_missing_scores_by_image_are_reported(qtbot, session, panel, tmp_path, open_project, predicted):
@@ -278,15 +278,15 @@ def test_a_real_model_predicts_as_evaluation_does(tmp_path):
     store = ImageStore(project, CLASSES)
     predictions = Predictions(project, store)
     path = tmp_path / "target" / f"{KEYS[0]}.png"
-    said = predictions.predict("baseline", KEYS[0], path)
+    found = predictions.predict("baseline", KEYS[0], path)
     from crots.images import read_image
 
     batch = torch.from_numpy(read_image(path)).permute(2, 0, 1)[None]
     with torch.inference_mode():
         expected = torch.softmax(model.logits(batch), 1).max(1)
-    assert np.array_equal(said.labels, expected.indices[0].numpy())
-    assert np.allclose(said.confidence, expected.values[0].numpy(), atol=1e-5)
-    assert predictions.predict("baseline", KEYS[0], path) is said
+    assert np.array_equal(found.labels, expected.indices[0].numpy())
+    assert np.allclose(found.confidence, expected.values[0].numpy(), atol=1e-5)
+    assert predictions.predict("baseline", KEYS[0], path) is found
     save_safetensors(project.stage_folder("baseline") / "student.safetensors", model.net, model.card)
-    assert predictions.predict("baseline", KEYS[0], path) is not said, "a new file is a new model"
+    assert predictions.predict("baseline", KEYS[0], path) is not found, "a new file is a new model"
     assert predictions.subjects() == ["source", "baseline", "adapt-1", "adapt-2"]

@@ -145,8 +145,8 @@ def test_runs_without_a_score_have_no_bar(qtbot, open_project, panel, tmp_path):
     assert panel.chart.bars.shown[0] == ("Baseline",)
     panel.table.table.setData(panel.table.table.index(1, 0), Qt.CheckState.Unchecked, Qt.ItemDataRole.CheckStateRole)
     qtbot.waitUntil(lambda: len(panel.chosen) == 1 and not panel.redraw.due)
-    said = "None of the ticked" in getattr(panel.chart.currentWidget(), "text", lambda: "")()
-    assert said == (panel.chosen[0].stage == "train")
+    message = "None of the ticked" in getattr(panel.chart.currentWidget(), "text", lambda: "")()
+    assert message == (panel.chosen[0].stage == "train")
 
 
 def test_another_project_is_added_marked_and_removed(qtbot, session, opened, tmp_path):

@@ -144,8 +144,8 @@ def test_a_later_window_follows_the_comparison_that_continues(project):
     asked = RunRequest(seeds=(0, 1), steps=50)
     remember(project, os.getpid(), asked)
     (project.folder / "compare").mkdir()
-    said = [Progress(stage="compare", done=1, total=10, time=5.0), Progress(stage="compare", done=2, total=10)]
-    (project.folder / "compare" / "events.jsonl").write_text("".join(to_json(event) + "\n" for event in said))
+    found = [Progress(stage="compare", done=1, total=10, time=5.0), Progress(stage="compare", done=2, total=10)]
+    (project.folder / "compare" / "events.jsonl").write_text("".join(to_json(event) + "\n" for event in found))
     run = ChildRun(project, None)
     assert run.request == asked
     assert [event.done for event in run.tail.read()] == [2], "what an earlier one said is passed over"

@@ -91,9 +91,9 @@ def test_nothing_yet_says_what_to_do(panel):
 
 def test_a_run_without_figures_yet_does_not_ask_for_a_run(session, panel):
     session.run.busy_changed.emit(True)
-    words = panel.training.empty.text()
-    assert "Start a run" not in words and "first training steps" in words
-    assert panel.training.empty.accessibleName() == words
+    text = panel.training.empty.text()
+    assert "Start a run" not in text and "first training steps" in text
+    assert panel.training.empty.accessibleName() == text
     session.run.busy_changed.emit(False)
     assert "Start a run" in panel.training.empty.text()
 
@@ -704,10 +704,10 @@ def test_the_matrix_takes_order_and_colours_of_the_class_set(qtbot, session, ope
     matrix = panel.confusion.view.matrix
     assert matrix.names == names
     assert matrix.colours == tuple(map(panel.confusion.look.colour, names))
-    told = []
-    matrix.headerDataChanged.connect(lambda *where: told.append(where))
+    received = []
+    matrix.headerDataChanged.connect(lambda *where: received.append(where))
     matrix.show(names, tuple((9, 9, 9) for _ in names), matrix.shares, matrix.texts, matrix.tips)
-    assert told, "the header shows other colours at once"
+    assert received, "the header shows other colours at once"
 
 
 def test_many_classes_show_the_most_mistaken_first(qtbot, panel, tell):

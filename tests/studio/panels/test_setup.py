@@ -321,10 +321,10 @@ def drop(widget, path):
 def test_dropped_paths_go_where_they_belong(qtbot, session, panel, images, tmp_path):
     drop(panel, images)
     assert session.project.config.data.target == images
-    said = tmp_path / "black_box" / "label_ids"
-    write_labels(said / "0.png", np.zeros((48, 64), np.uint8))
-    drop(panel, said)
-    assert session.project.config.source.predictions == said
+    found = tmp_path / "black_box" / "label_ids"
+    write_labels(found / "0.png", np.zeros((48, 64), np.uint8))
+    drop(panel, found)
+    assert session.project.config.source.predictions == found
     assert panel.by_predictions.isChecked()
     model = tmp_path / "model.pth"
     model.write_bytes(b"x")

@@ -129,8 +129,8 @@ def test_a_click_on_an_image_shows_what_the_source_says(qtbot, session, panel, m
 def test_a_source_that_only_guesses_is_no_good_sign(qtbot, session, panel, monkeypatch, sure, level):
     glance = panel.glance
     qtbot.waitUntil(lambda: bool(glance.buttons))
-    said = SimpleNamespace(labels=np.zeros((6, 8), np.uint8), confidence=np.full((6, 8), sure, np.float32))
-    monkeypatch.setattr("crots_studio.models.source_glance.Predictions.predict", lambda *_, **__: said)
+    found = SimpleNamespace(labels=np.zeros((6, 8), np.uint8), confidence=np.full((6, 8), sure, np.float32))
+    monkeypatch.setattr("crots_studio.models.source_glance.Predictions.predict", lambda *_, **__: found)
     qtbot.mouseClick(glance.buttons[1], Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: f"mean confidence {sure:.2f}" in glance.text.text())
     assert glance.text.property("role") == level
