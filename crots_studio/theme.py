@@ -344,6 +344,13 @@ def _style_sheet(font: QFont) -> str:
     QAbstractSpinBox::up-arrow {{ image: url({pictures}/style-arrow-up.svg); width: 10px; height: 10px; }}
     QAbstractSpinBox::down-arrow {{ image: url({pictures}/style-arrow-down.svg); width: 10px; height: 10px; }}
 
+    QMessageBox {{
+        messagebox-warning-icon: url({pictures}/style-warning.svg);
+        messagebox-question-icon: url({pictures}/style-question.svg);
+        messagebox-information-icon: url({pictures}/style-information.svg);
+        messagebox-critical-icon: url({pictures}/style-critical.svg);
+    }}
+
     QPlainTextEdit, QTextBrowser, QListView, QTableView {{
         border: 1px solid {edge}; border-radius: {RADIUS}px; background: {base}; outline: 0;
     }}

@@ -14,9 +14,11 @@ from PySide6.QtWidgets import (
     QComboBox,
     QHBoxLayout,
     QLineEdit,
+    QMessageBox,
     QPushButton,
     QSpinBox,
     QSplitter,
+    QStyle,
     QStyleOptionViewItem,
     QTabBar,
     QTableView,
@@ -484,6 +486,16 @@ def test_settings_beside_the_monitor_follow_the_stage_that_trains(qtbot, session
     window.pages.show_tab("patches")
     assert shown_while("adapt-1") == "mine", "and so does the section of another tab"
     shown_while("")
+
+
+@pytest.mark.parametrize("kind", ["Warning", "Question", "Information", "Critical"])
+def test_questions_show_the_studio_s_own_signs(qtbot, session, kind):
+    box = QMessageBox(QMessageBox.Icon[kind], "", "Discard it?")
+    qtbot.addWidget(box)
+    box.show()
+    shown, side = box.iconPixmap(), box.style().pixelMetric(QStyle.PixelMetric.PM_MessageBoxIconSize, None, box)
+    own = QIcon(str(icon_file(f"style-{kind.lower()}"))).pixmap(QSize(side, side))
+    assert not own.isNull() and shown.toImage() == own.toImage()
 
 
 def test_titles_of_columns_keep_their_weight_where_a_cell_is_selected(window):
