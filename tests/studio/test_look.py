@@ -294,7 +294,7 @@ def test_the_facts_of_a_card_have_one_look(qtbot, session):
 
     for first in (None, 0.25):
         card = ProjectCard(Path("/p/one"), state="nothing run yet", first=first, last=first and 0.5)
-        CardDelegate()._words(Pen(), QRect(0, 0, 300, 100), card, QStyleOptionViewItem())
+        CardDelegate()._draw_text(Pen(), QRect(0, 0, 300, 100), card, QStyleOptionViewItem())
     assert [colour for text, colour in pens if text == "nothing run yet"] == [LIGHT.muted] * 2
 
 
