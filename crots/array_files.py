@@ -17,6 +17,8 @@ SUFFIX = ".npy"
 # Numbers are read as 32-bit ones at least.
 _WIDTH = 4
 _MOST_SHARE = 1.001
+# What certain is stored as, where it is not 1.
+_UNITS = (100, 255, 65535)
 
 
 def is_array_file(path: Path) -> bool:
@@ -84,7 +86,7 @@ def read_id_array(path: Path) -> NDArray[Any]:
     if values.ndim != 2 or not values.size:
         raise InputError(
             f"{path}: found an array of shape {values.shape} and type {values.dtype}, expected label ids (height, "
-            "width), or scores of floating-point numbers (classes, height, width)"
+            "width), or scores of floating-point numbers (classes, height, width)" + _remedy(values)
         )
     if values.dtype.kind == "f" and not (np.isfinite(values).all() and (values == np.rint(values)).all()):
         raise InputError(
@@ -96,6 +98,16 @@ def read_id_array(path: Path) -> NDArray[Any]:
     if values.dtype.kind == "b":
         return values.astype(np.uint8)
     return values.astype(values.dtype.newbyteorder("=") if values.dtype in (np.uint8, np.uint16) else np.int32)
+
+
+def _remedy(values: NDArray[Any]) -> str:
+    """What to do with scores that are whole numbers."""
+    if values.ndim < 3 or values.dtype.kind not in "iub":
+        return ""
+    low, high = int(values.min(initial=0)), int(values.max(initial=0))
+    if (low, high) == (0, 1):
+        return "; of one class at each pixel store the id (argmax over the classes)"
+    return f"; if they are probabilities times {high}, divide them by it" if high in (100, 255, 65535) else ""
 
 
 def read_share_array(path: Path) -> NDArray[np.float32]:
@@ -125,5 +137,9 @@ def as_shares(values: NDArray[Any], path: Path) -> NDArray[np.float32]:
     low, high = float(values.min()), float(values.max())
     # Rounding may lead a little over 1; comparisons with NaN are false.
     if not 0 <= low <= high <= _MOST_SHARE:
-        raise InputError(f"{path}: found confidences from {low:.3g} to {high:.3g}, expected probabilities of 0..1")
+        unit = next((unit for unit in _UNITS if low >= 0 and unit / 2 < high <= unit * _MOST_SHARE), None)
+        remedy = f"if 1 is stored as {unit}, divide them by it" if unit else "store that of the predicted class"
+        raise InputError(
+            f"{path}: found confidences from {low:.3g} to {high:.3g}, expected probabilities of 0..1; {remedy}"
+        )
     return np.asarray(np.minimum(values, 1), np.float32)

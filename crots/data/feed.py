@@ -15,6 +15,9 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TypeVar
 
+# Bytes of the items that wait. Preparing a larger one is short beside the network's work on it.
+_HELD = 2**27
+
 Item = TypeVar("Item")
 Loaded = TypeVar("Loaded")
 
@@ -46,6 +49,16 @@ def readers() -> int:
     Workers that ``torchrun`` started on one machine share its cores.
     """
     return max(2, min(16, (os.cpu_count() or 2) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
+
+
+def ahead(most: int, size: int) -> int:
+    """Returns how many items `prefetch` may hold: fewer of large ones, whose memory would otherwise grow with them.
+
+    Args:
+        most: of small ones.
+        size: of an item in bytes.
+    """
+    return max(1, min(most, _HELD // max(1, size)))
 
 
 def prefetch(

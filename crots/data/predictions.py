@@ -44,8 +44,14 @@ _SQUEEZED = 0.05
 _CHECKED = 6
 # The confidence of an 8-bit 1 and of an 8-bit 100.
 _CUT, _PER_CENT = 1.01 / 255, 100.5 / 255
+# By how much 255 times a confidence that was stored in 8 bits may differ from a whole number.
+_WHOLE = 1e-3
 # Share of the pixels that may have a confidence below chance, as where scores were rounded or added up.
 _IMPOSSIBLE = 0.05
+# How much larger or smaller than its image a prediction is that may be the image's with a margin.
+_NEARLY = 1.2
+# What warnings of one class everywhere say of it.
+LEARNS_THE_SAME = "a student learns to do the same"
 
 
 @dataclass(frozen=True)
@@ -251,69 +257,145 @@ def glance(found: PredictionSet, images: Mapping[str, Path], stretched: Size | N
     """
     keys = list(images or found.files)
     chosen_keys = [keys[place] for place in evenly_spread(len(keys), _CHECKED)]
-    means, highest, lowest, void, turned = [], 0.0, 1.0, 0, 0
-    classes = len(found.class_map.source)
-    chance, unsure, pixels = 1 / classes if classes > 1 else 0.0, 0, 0
-    seen: set[int] = set()
+    seen = _Seen(found)
+    turned, margin = 0, ""
     for key in chosen_keys:
         of = image_size(images[key]) if key in images else None
         read = found.read(key, None, of=of, stretched=stretched)
-        means.append(float(np.mean(read.confidence)))
-        highest = max(highest, float(read.confidence.max(initial=0)))
-        valid = read.confidence[read.labels != found.class_map.target.ignore]
-        lowest = min(lowest, float(valid.min(initial=1)))
-        unsure += int((valid < chance - _CUT).sum())
-        pixels += valid.size
-        void += valid.size == 0
-        seen.update(np.unique(read.labels[read.labels != found.class_map.target.ignore]).tolist())
+        seen.add(read)
         turned += key in images and is_turned(images[key])
-    count, warnings = len(chosen_keys), []
-    if not found.soft and not found.confidences:
-        warnings.append("the predictions have no confidence: every pixel counts as certain")
-    elif not found.soft and void < count and highest <= _CUT:
-        warnings.append(
-            "the confidence maps hold nothing above 1 of 255, as if probabilities from 0 to 1 were stored as whole "
-            "numbers: nearly every pixel counts as unsure; store 255 times the probability"
-        )
-    elif not found.soft and void < count and highest <= _PER_CENT:
-        warnings.append(
-            f"the confidence maps hold nothing above {highest * 255:.0f} of 255, as if percentages were stored: every "
-            "pixel counts as unsure; store 255 times the probability"
-        )
-    elif not found.soft and unsure > _IMPOSSIBLE * pixels:
-        warnings.append(
-            f"{unsure / pixels:.0%} of the pixels checked have a confidence below {chance:.2g}, which the most "
-            f"probable of {classes} classes cannot have, as if the maps held uncertainty, or the "
-            "probability of one class; store 255 times the probability of the predicted class"
-        )
-    elif found.soft and void < count and classes > 1 and highest < math.e / (math.e - 1 + classes) + _CUT:
-        warnings.append(
-            f"no pixel checked has a probability above {highest:.2g}, as if the softmax had been applied twice: every "
-            "pixel counts as unsure; store the logits, or the probabilities of one softmax"
-        )
-    elif (found.soft or found.confidences) and void < count and classes > 1 and lowest == 1:
-        kind = "scores of 0 and 1 alone were" if found.soft else "something else was"
-        warnings.append(
-            f"no pixel checked has a confidence below 1, as if {kind} stored: every pixel counts as certain; store the "
-            "probability of the predicted class"
-        )
-    if void:
-        warnings.append(
-            f"{void} of {count} predictions checked contain only ignored pixels; check their ids and class map"
-        )
-    # Two images may well show one thing.
-    if len(seen) == 1 < len(found.class_map.target) and count - void > 2:
-        name = found.class_map.target.names[seen.pop()]
-        warnings.append(
-            f"the {count} predictions checked say {name} everywhere: a student learns to do the same; check the model "
-            "that made them, and the class map"
-        )
+        margin = margin or _margin(_size_of(read.labels), of, stretched)
+    count = len(chosen_keys)
+    warnings = list(filter(None, (seen.of_confidence(), seen.of_void(), seen.of_one_class(), margin)))
     if turned:
         warnings.append(
             f"{turned} of {count} images checked are rotated or mirrored by their EXIF orientation, which is applied "
             "here; their predictions must be of the upright images"
         )
-    return PredictionFacts(count, sum(means) / count if found.soft or found.confidences else None, tuple(warnings))
+    return PredictionFacts(count, sum(seen.means) / count if seen.sure else None, tuple(warnings))
+
+
+class _Seen:
+    """What a few predictions of a set hold, and what is odd about it."""
+
+    def __init__(self, found: PredictionSet) -> None:
+        self._found = found
+        self._classes = len(found.class_map.source)
+        self.sure = found.soft or bool(found.confidences)
+        self.means: list[float] = []
+        self._highest, self._lowest, self._void = 0.0, 1.0, 0
+        self._chance = 1 / self._classes if self._classes > 1 else 0.0
+        self._unsure, self._pixels = 0, 0
+        self._labels: set[int] = set()
+
+    def add(self, read: Prediction) -> None:
+        """Adds a prediction."""
+        known = read.labels != self._found.class_map.target.ignore
+        valid = read.confidence[known]
+        self.means.append(float(np.mean(read.confidence)))
+        self._highest = max(self._highest, float(read.confidence.max(initial=0)))
+        self._lowest = min(self._lowest, float(valid.min(initial=1)))
+        self._unsure += int((valid < self._chance - _CUT).sum())
+        self._pixels += valid.size
+        self._void += valid.size == 0
+        self._labels.update(np.unique(read.labels[known]).tolist())
+
+    def of_confidence(self) -> str:
+        """Why the confidence cannot be what it should be; empty where nothing is odd."""
+        if not self.sure:
+            return "the predictions have no confidence: every pixel counts as certain"
+        if not self._pixels:
+            return ""
+        if (text := self._of_soft() if self._found.soft else self._of_maps()) or self._classes == 1:
+            return text
+        if self._lowest == 1:
+            kind = "scores of 0 and 1 alone were" if self._found.soft else "something else was"
+            return (
+                f"no pixel checked has a confidence below 1, as if {kind} stored: every pixel counts as certain; store "
+                "the probability of the predicted class"
+            )
+        if self._lowest == self._highest:
+            return (
+                f"every pixel checked has the confidence {self._highest:.2g}, which tells certain pixels from unsure "
+                "ones nowhere; store the probability of the predicted class, or leave the confidence out"
+            )
+        return ""
+
+    def _of_maps(self) -> str:
+        highest = self._highest * 255
+        if abs(highest - round(highest)) > _WHOLE and highest <= _PER_CENT * 255:
+            return (
+                f"the confidence maps hold nothing above {self._highest:.2g}, where 1 is certain, as if they were "
+                "stored on another scale: every pixel counts as unsure; in 16 bits store 65535 times the probability"
+            )
+        if self._highest <= _CUT:
+            return (
+                "the confidence maps hold nothing above 1 of 255, as if probabilities from 0 to 1 were stored as whole "
+                "numbers: nearly every pixel counts as unsure; store 255 times the probability"
+            )
+        if self._highest <= _PER_CENT:
+            return (
+                f"the confidence maps hold nothing above {highest:.0f} of 255, as if percentages were stored: every "
+                "pixel counts as unsure; store 255 times the probability"
+            )
+        if self._unsure > _IMPOSSIBLE * self._pixels:
+            return (
+                f"{self._unsure / self._pixels:.0%} of the pixels checked have a confidence below {self._chance:.2g}, "
+                f"which the most probable of {self._classes} classes cannot have, as if the maps held uncertainty, or "
+                "the probability of one class; store 255 times the probability of the predicted class"
+            )
+        return ""
+
+    def _of_soft(self) -> str:
+        # Where all pixels have one distribution, no softmax need be at fault.
+        if (
+            self._lowest < self._highest
+            and self._classes > 1
+            and self._highest < math.e / (math.e - 1 + self._classes) + _CUT
+        ):
+            return (
+                f"no pixel checked has a probability above {self._highest:.2g}, as if the softmax had been applied "
+                "twice: every pixel counts as unsure; store the logits, or the probabilities of one softmax"
+            )
+        return ""
+
+    def of_void(self) -> str:
+        """That some of them hold no class."""
+        count = len(self.means)
+        if not self._void:
+            return ""
+        return f"{self._void} of {count} predictions checked contain only ignored pixels; check their ids and class map"
+
+    def of_one_class(self) -> str:
+        """That all of them show one class, which two images may well do."""
+        target, count = self._found.class_map.target, len(self.means)
+        if len(self._labels) != 1 or len(target) == 1:
+            return ""
+        (label,) = self._labels
+        # An id that means something else is the first class as a rule.
+        first = not self._found.soft and int(self._found.class_map.table[0]) == label
+        if count - self._void <= 2 and not first:
+            return ""
+        more = "; if that id means another class or none, say so under ids or ignored_ids in the class set's file"
+        return (
+            f"the {count} predictions checked say {target.names[label]} everywhere: {LEARNS_THE_SAME}; check the model "
+            f"that made them, and the class map{more if first else ''}"
+        )
+
+
+def _margin(found: Size, of: Size | None, stretched: Size | None) -> str:
+    """That predictions have nearly the size of their image, but neither that nor its shape; empty where it is well."""
+    if of is None or found in (of, stretched):
+        return ""
+    scale = found.width / of.width
+    in_proportion = abs(found.height - of.height * scale) <= max(1.0, scale)
+    if in_proportion or not all(1 / _NEARLY <= one / other <= _NEARLY for one, other in zip(found, of, strict=True)):
+        return ""
+    what = "a margin, or padding to whole blocks" if found > of else "a border cut off"
+    return (
+        f"a prediction of {found} is stretched to its image, which is {of}: if it has {what}, it is shifted against "
+        "the image; store predictions of the image's own size"
+    )
 
 
 def open_predictions(

@@ -416,7 +416,8 @@ class _Judge:
     def reported(self, reading: _Reading, why: str = "") -> tuple[Encoding, list[Remark]]:
         text = f"labels are {ENCODING_TEXTS[reading.encoding]}: {self.found}" + (f"; {why}" if why else "")
         notes = [Remark(text, "labels")]
-        if reading.seen == {0} and len(self.classes) > 1:
+        # Of predictions that is said with other things that are odd about them.
+        if reading.seen == {0} and len(self.classes) > 1 and not self.predicted:
             # Black files of colours without black, too, are the first class as far as anybody can see.
             ignored = " and ignored pixels" if reading.void else ""
             text = (

@@ -30,6 +30,10 @@ _ARRAYS = ("probabilities", "logits")
 _WIDTH, _COPIES = 4, 3
 # By how much the sums of probabilities may differ from 1.
 _UNEVEN = 0.02
+# What probabilities in other units sum to.
+_UNITS = {100: "in per cent", 255: "in 8 bits", 65535: "in 16 bits"}
+# Types of whole numbers in which probabilities are stored.
+_GREATEST = {"uint8": 255, "uint16": 65535}
 
 
 def is_soft_array(path: Path) -> bool:
@@ -57,7 +61,11 @@ def read_probabilities(
     source = class_map.source
     array = _channels_first(array, source, path, fits)
     if not np.issubdtype(array.dtype, np.floating):
-        raise InputError(f"{path}: found {array.dtype} values, expected float16 or float32 probabilities or logits")
+        greatest = _GREATEST.get(array.dtype.name)
+        remedy = f"; if they are probabilities times {greatest}, divide them by it" if greatest else ""
+        raise InputError(
+            f"{path}: found {array.dtype} values, expected float16 or float32 probabilities or logits{remedy}"
+        )
     values = array.astype(np.float32, copy=False)
     if not np.isfinite(values).all():
         raise InputError(f"{path}: holds NaN or infinite values; create the prediction again")
@@ -78,14 +86,25 @@ def _channels_first(array: NDArray[Any], source: ClassSet, path: Path, fits: Cal
     """
     first, last = (array.ndim == 3 and array.shape[axis] == len(source) for axis in (0, 2))
     if not (first or last) or array.size == 0:
-        batch = array.ndim == 4 and len(array) == 1 and len(source) in (array.shape[1], array.shape[3])
         raise InputError(
             f"{path}: found an array of shape {array.shape}, expected ({len(source)}, height, width) or (height, "
-            f"width, {len(source)}), a channel for each class of {source.name}{'; store array[0]' if batch else ''}"
+            f"width, {len(source)}), a channel for each class of {source.name}{_remedy_of_shape(array, len(source))}"
         )
     if first and last:
         first = _class_axis(array, source, path, fits) == 0
     return array if first else array.transpose(2, 0, 1)
+
+
+def _remedy_of_shape(array: NDArray[Any], count: int) -> str:
+    if array.ndim == 4 and len(array) == 1 and count in (array.shape[1], array.shape[3]):
+        return "; store array[0]"
+    if array.ndim == 2 and array.dtype.kind in "iub":
+        return "; store label ids in .npy or PNG files"
+    if array.ndim == 3 and count + 1 in (array.shape[0], array.shape[2]):
+        return "; if the other channel is void or background, leave it out, or name it in the class set"
+    if array.ndim == 3 and count == 2 and 1 in (array.shape[0], array.shape[2]):
+        return "; beside the score of the second class store that of the first"
+    return ""
 
 
 def _class_axis(array: NDArray[Any], source: ClassSet, path: Path, fits: Callable[[Size], bool]) -> int:
@@ -153,19 +172,40 @@ def _is_logits(values: NDArray[np.float32], kind: str, path: Path) -> bool:
     """Whether scores are logits and no probabilities, by their name and by what they are.
 
     Raises:
-        InputError: the two differ, or they are neither.
+        InputError: the two differ, they are neither, or they say nothing.
     """
     low, high, sums = float(values.min()), float(values.max()), values.sum(0)
     least, most = float(sums.min()), float(sums.max())
+    if len(values) > 1 and bool((values == values[:1]).all()):
+        each = f"{low:.3g}" if low == high else "one score"
+        raise InputError(
+            f"{path}: holds {each} for every class at every pixel, which says nothing; check the model that made it, "
+            "and create the prediction again"
+        )
     # Half precision sums to 1 within a few thousandths.
     is_distribution = low >= 0 and abs(least - 1) < _UNEVEN and abs(most - 1) < _UNEVEN
     if is_distribution and kind != "logits":
         return False
     is_share = low >= 0 and (high <= 1 or most - least < _UNEVEN * most)
     if kind != "probabilities" and not is_share:
+        if low >= 0 and float(np.abs(np.exp(-values).sum(0) - 1).max()) < _UNEVEN:
+            raise InputError(
+                f"{path}: holds the negative logarithms of probabilities, of which the likeliest class has the "
+                "smallest; store them with their sign changed, as logits"
+            )
         return True
     raise InputError(
         f"{path}: found {'scores' if kind not in _ARRAYS else kind} from {low:.3g} to {high:.3g} whose sums over the "
         f"classes go from {least:.3g} to {most:.3g}, expected probabilities, which sum to 1, or logits from before the "
-        "softmax or sigmoid; store one of them, under the name probabilities or logits"
+        f"softmax or sigmoid; {_remedy(is_distribution, low, least, most)}"
     )
+
+
+def _remedy(is_distribution: bool, low: float, least: float, most: float) -> str:
+    """What to do with scores that are not what their name says, or are neither probabilities nor logits."""
+    if is_distribution:
+        return "they are probabilities; store them under that name"
+    for unit, in_words in _UNITS.items():
+        if low >= 0 and abs(least / unit - 1) < _UNEVEN and abs(most / unit - 1) < _UNEVEN:
+            return f"they are probabilities {in_words}; divide them by {unit}"
+    return "store one of them, under the name probabilities or logits"

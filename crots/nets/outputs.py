@@ -74,13 +74,14 @@ def check_sides(answer: Tensor, size: Size, spec: SourceSpec) -> None:
         raise InputError(f"{spec.path} gave {found} for images of {size}: {fault}", field="source.output_name")
 
 
-def check_scores(answer: Tensor, images: int, spec: SourceSpec) -> None:
-    """Refuses logits or probabilities of another number of classes, that are not finite, or of another kind.
+def check_scores(answer: Tensor, images: int, spec: SourceSpec, *, informative: bool = True) -> None:
+    """Refuses logits or probabilities of another number of classes, that are not finite, of another kind, or all equal.
 
     Args:
         answer: the output, expected (N, classes, h, w).
         images: N.
         spec: of the source; its card says whether it outputs logits or probabilities.
+        informative: refuse scores that are the same for every class at each pixel.
 
     Raises:
         InputError: they are.
@@ -92,6 +93,8 @@ def check_scores(answer: Tensor, images: int, spec: SourceSpec) -> None:
             field="task.source_classes",
         )
     _check_finite(answer, spec)
+    if informative:
+        _check_informative(answer, spec)
     fault = (_fault_of_probabilities if spec.card.output == "probabilities" else _fault_of_logits)(answer)
     if fault:
         raise InputError(f"{spec.path} should output {spec.card.output}, but gave {fault}", field="source.output")
@@ -204,6 +207,18 @@ def _check_finite(answer: Tensor, spec: SourceSpec) -> None:
             "if that chose fp16"
         )
     raise InputError(f"{spec.path} gave NaN or infinite values ({wrong:,} of {count:,}); {remedy}")
+
+
+def _check_informative(answer: Tensor, spec: SourceSpec) -> None:
+    if answer.shape[1] < 2 or bool((answer != answer[:, :1]).any()):
+        return
+    low, high = (float(value) for value in answer.aminmax())
+    each = f"{low:.3g}" if low == high else "one score"
+    raise InputError(
+        f"{spec.path} gave {each} for every class at every pixel, which says nothing; check its weights, the "
+        "normalisation (`source.mean`, `source.scale`) and which output is taken",
+        field="source.output_name",
+    )
 
 
 def _is_even(sums: Tensor) -> bool:

@@ -15,7 +15,8 @@ from crots.artefacts import CONFIDENCE, EASY, HARD, IMAGE_ROWS, LABEL_COLOUR, LA
 from crots.config import to_mapping
 from crots.data.cache import ImageCache
 from crots.data.datasets import Dataset, Sample
-from crots.data.feed import prefetch, readers
+from crots.data.feed import ahead, prefetch, readers
+from crots.data.predictions import LEARNS_THE_SAME
 from crots.data.spread import statistics_groups
 from crots.data.tiles import Tiling, in_parts, read_sample
 from crots.errors import InputError
@@ -23,6 +24,7 @@ from crots.events import ArtifactWritten, Event, Note, StageStarted
 from crots.execution.context import Context, Meter
 from crots.execution.workers import current
 from crots.files import explained, write_json, write_text
+from crots.images import image_size
 from crots.label_files import TRAIN_IDS, write_colours, write_confidence, write_labels
 from crots.methods.rare import ClassStatistics, StatisticsShape
 from crots.options import PseudoLabelOptions
@@ -112,10 +114,10 @@ def label_images(job: LabelJob, context: Context) -> Iterator[Event]:
     if void:
         text = f"{void} of {len(samples)} images are ignore everywhere: nothing is learnt from them"
         yield Note(stage=context.stage, text=text, level="warning")
-    if only:
+    if only and not any(LEARNS_THE_SAME in note.text for note in job.notes):
         text = (
-            f"the source predicts {only} for every pixel of all {len(samples)} images, so the student learns to do the "
-            "same; check the weights of the source, its mean, scale and channel order, and the class map"
+            f"the source predicts {only} for every pixel of all {len(samples)} images: {LEARNS_THE_SAME}; check the "
+            "weights of the source, its mean, scale and channel order, and the class map"
         )
         yield Note(stage=context.stage, text=text, level="warning")
 
@@ -214,8 +216,11 @@ def _label(
     """Labels the batches: each worker its own, in turns, after each of which the first records what was labelled."""
 
     def load(batch: Sequence[Sample]) -> tuple[Sequence[Sample], Any]:
-        images = [job.cache.get(sample.image) for sample in batch] if job.labeller.needs_images else None
-        return batch, None if images is None else np.stack(images)
+        if not job.labeller.needs_images:
+            return batch, None
+        images = [job.cache.get(sample.image) for sample in batch]
+        # One alone, as where images are cut into tiles, is not copied: parts of it are read from the cache.
+        return batch, images[0][None] if len(images) == 1 else np.stack(images)
 
     ended: list[BaseException] = []
 
@@ -228,13 +233,20 @@ def _label(
                 ended.append(error)  # raised again when what was labelled before is written
                 return
             yield from zip(batch, answer, strict=True)
+            del images, answer  # while the next ones are read
 
     workers, total = current(), len(job.dataset.samples)
     labelled = total - sum(len(batch) for batch in batches)
     own = [batch or () for batch in workers.dealt(batches)]
-    loading = prefetch([batch for batch in own if batch], load, workers=1, depth=2)
+    # Images are large where they are cut into tiles: of each are held its 3 bytes a pixel, and then labels with
+    # confidence, which take 5.
+    sizes = [image_size(sample.image) for batch in batches for sample in batch] if job.tiling else []
+    largest = max((size.width * size.height for size in sizes), default=0)
+    loading = prefetch([batch for batch in own if batch], load, workers=1, depth=ahead(2, 3 * largest))
     # Threads compress the pictures of one batch while the next one is labelled.
-    writing = prefetch(answers(), lambda answer: writer.write(*answer), workers=readers(), depth=2 * job.batch)
+    writing = prefetch(
+        answers(), lambda answer: writer.write(*answer), workers=readers(), depth=ahead(2 * job.batch, 5 * largest)
+    )
     try:
         for batch in own:
             rows = list(itertools.islice(writing, len(batch)))
@@ -287,8 +299,10 @@ class LabelWriter:
         if labelled.confidence is not None:
             write_confidence(out / CONFIDENCE / name, labelled.confidence)
         statistics = ClassStatistics(len(self._job.classes))
-        certain = np.ones(labelled.labels.shape, np.float32)
-        statistics.add(labelled.labels, certain if labelled.confidence is None else labelled.confidence)
+        confidence = labelled.confidence
+        if confidence is None:
+            confidence = np.broadcast_to(np.float32(1), labelled.labels.shape)
+        statistics.add(labelled.labels, confidence)
         relative = sample.image.relative_to(self._job.dataset.root).as_posix()
         return {"key": sample.key, "image": relative, "entropy": labelled.entropy, **statistics.to_dict()}
 

@@ -110,14 +110,18 @@ def test_soft_predictions_take_the_working_size(tmp_path):
         (np.ones((3, 1, 1)) / 3, "probabilities", r"shape \(3, 1, 1\), expected \(4, height, width\)"),
         (np.ones((4, 4)), "probabilities", "shape"),
         (np.ones((4, 0, 1)), "probabilities", "shape"),
-        (np.ones((4, 1, 1)), "probabilities", "from 4 to 4, expected probabilities, which sum to 1"),
+        (
+            np.array([4.0, 0, 0, 0]).reshape(4, 1, 1),
+            "probabilities",
+            "from 4 to 4, expected probabilities, which sum to 1",
+        ),
         (np.array([2.0, -1, 0, 3]).reshape(4, 1, 1), "probabilities", "found probabilities from -1 to 3"),
-        (np.zeros((4, 1, 1)), "probabilities", "from 0 to 0"),
+        (np.zeros((4, 1, 1)), "probabilities", "says nothing"),
         (np.array([0.9, 0.2, 0.6, 0]).reshape(4, 1, 1), "x", "found scores from 0 to 0.9 .* sigmoid"),
         (np.array([0.9, 0.2, 0.6, 0]).reshape(4, 1, 1), "logits", "found logits from 0 to 0.9"),
         (np.array([0.7, 0.1, 0.1, 0.1]).reshape(4, 1, 1), "logits", "found logits .* from 1 to 1"),
         (np.array([70.0, 10, 10, 10]).reshape(4, 1, 1), "x", "from 100 to 100"),
-        (np.zeros((4, 1, 1)), "x", "from 0 to 0"),
+        (np.zeros((4, 1, 1)), "x", "says nothing"),
         (np.full((4, 1, 1), np.nan), "logits", "NaN"),
     ],
 )
@@ -319,17 +323,18 @@ def said(tmp_path, labels, confidence=None, exif=None):
 
 
 def test_a_glance_says_what_is_odd(tmp_path):
-    labels = np.zeros((8, 16), np.uint8)
-    found = glance(*said(tmp_path / "good", labels, np.full((8, 16), 200)))
+    labels = np.arange(128).reshape(8, 16) % 3
+    sure = np.full((8, 16), 200) + np.arange(16) % 2 * 2 - 1
+    found = glance(*said(tmp_path / "good", labels, sure))
     assert (found.count, found.warnings) == (2, ()) and found.confidence == pytest.approx(200 / 255)
     assert "every pixel counts as certain" in glance(*said(tmp_path / "bare", labels)).warnings[0]
     (cut,) = glance(*said(tmp_path / "cut", labels, np.eye(8, 16))).warnings
     assert "nothing above 1 of 255" in cut
     (per_cent,) = glance(*said(tmp_path / "per cent", labels, np.full((8, 16), 97))).warnings
     assert "nothing above 97 of 255, as if percentages were stored" in per_cent
-    void = glance(*said(tmp_path / "void", labels + 3, np.full((8, 16), 200))).warnings
+    void = glance(*said(tmp_path / "void", 0 * labels + 3, sure)).warnings
     assert void == ("2 of 2 predictions checked contain only ignored pixels; check their ids and class map",)
-    turned = glance(*said(tmp_path / "turned", labels, np.full((8, 16), 200), exif=3)).warnings
+    turned = glance(*said(tmp_path / "turned", labels, sure, exif=3)).warnings
     assert len(turned) == 1 and "upright" in turned[0]
     with pytest.raises(InputError, match="is 16x8, but its image is 8x16 when upright"):
         glance(*said(tmp_path / "quarter", labels, exif=6))
@@ -351,9 +356,9 @@ def test_predictions_of_one_class_everywhere_are_said(tmp_path):
 
 @pytest.mark.parametrize("share", [0.03, 0.2])
 def test_confidence_that_no_winning_class_can_have_is_said(tmp_path, share):
-    confidence = np.full((10, 20), 250)
+    confidence = np.arange(200).reshape(10, 20) % 20 + 230
     confidence.flat[: int(share * 200)] = 255 // len(SOURCE) - 4
-    warnings = glance(*said(tmp_path, np.zeros((10, 20), np.uint8), confidence)).warnings
+    warnings = glance(*said(tmp_path, np.arange(200).reshape(10, 20) % 4, confidence)).warnings
     assert [text for text in warnings if f"a confidence below {1 / len(SOURCE):.2g}" in text] == list(warnings)
     assert bool(warnings) == (share > 0.1)
     assert not warnings or warnings[0].startswith("20% of the pixels checked")
@@ -362,7 +367,7 @@ def test_confidence_that_no_winning_class_can_have_is_said(tmp_path, share):
 @pytest.mark.parametrize("twice", [False, True])
 def test_probabilities_of_two_softmaxes_are_said(tmp_path, twice):
     scores = np.zeros((len(SOURCE), 4, 8), np.float32)
-    scores[0] = 5
+    scores[0], scores[1, 2:] = 5, 4
     for _ in range(1 + twice):
         scores = np.exp(scores) / np.exp(scores).sum(0)
     np.savez(tmp_path / "a.npz", probabilities=scores)
@@ -425,7 +430,12 @@ def test_whole_numbers_of_32_bits_are_no_confidence(tmp_path):
 
 @pytest.mark.parametrize(
     ("shape", "remedy"),
-    [((1, 4, 6, 8), r"array\[0\]"), ((1, 6, 8, 4), r"array\[0\]"), ((5, 6, 8), "source")],
+    [
+        ((1, 4, 6, 8), r"array\[0\]"),
+        ((1, 6, 8, 4), r"array\[0\]"),
+        ((5, 6, 8), "name it in the class set"),
+        ((7, 6, 8), "source"),
+    ],
 )
 def test_axes_of_another_number_are_said_with_what_puts_them_right(tmp_path, shape, remedy):
     with pytest.raises(InputError, match=f"expected .4, height, width. or .*, a channel for each class.*{remedy}$"):
@@ -591,3 +601,106 @@ def test_other_files_than_predictions_are_counted(tmp_path):
         (tmp_path / f"{number}.pkl").write_bytes(b"x")
     with pytest.raises(InputError, match=r"found no predictions, but 3 .pkl files, expected label PNGs, .npy or .npz"):
         open_predictions(tmp_path, None, SOURCE)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.25, 3.0, -3.0, math.log(len(SOURCE))])
+@pytest.mark.parametrize("name", ["arr_0", "logits", "probabilities"])
+def test_the_same_score_for_every_class_says_nothing(tmp_path, value, name):
+    with pytest.raises(InputError, match=r"k\.npz: holds .* for every class at every pixel, which says nothing"):
+        soft(tmp_path, np.full((len(SOURCE), 4, 8), value), name).read("k", None)
+
+
+def test_negative_logarithms_of_probabilities_are_no_logits(tmp_path):
+    probabilities = np.random.default_rng(0).dirichlet(np.ones(4), 15).T.reshape(4, 3, 5)
+    with pytest.raises(InputError, match=r"negative logarithms of probabilities.*sign changed"):
+        soft(tmp_path / "negative", -np.log(probabilities), "arr_0").read("k", None)
+    plain = soft(tmp_path / "plain", np.log(probabilities), "arr_0").read("k", None)
+    assert plain.probabilities.sum(0) == pytest.approx(probabilities[:3].sum(0), abs=1e-6)
+
+
+@pytest.mark.parametrize(("unit", "text"), [(100, "per cent"), (255, "8 bits"), (65535, "16 bits")])
+def test_probabilities_in_other_units_are_refused_with_what_to_divide_by(tmp_path, unit, text):
+    probabilities = np.random.default_rng(0).dirichlet(np.ones(4), 15).T.reshape(4, 3, 5)
+    for name in ("arr_0", "probabilities"):
+        with pytest.raises(InputError, match=f"probabilities in {text}; divide them by {unit}"):
+            soft(tmp_path / name, unit * probabilities, name).read("k", None)
+
+
+@pytest.mark.parametrize(
+    ("array", "remedy"),
+    [
+        (np.zeros((4, 3, 5), np.uint8), "if they are probabilities times 255, divide them by it"),
+        (np.zeros((5, 3, 6), np.float32), "if the other channel is void or background, leave it out"),
+        (np.zeros((3, 6), np.uint8), "store label ids in .npy or PNG files"),
+    ],
+)
+def test_arrays_of_other_forms_are_refused_with_what_helps(tmp_path, array, remedy):
+    np.savez(tmp_path / "k.npz", array)
+    with pytest.raises(InputError, match=remedy):
+        open_predictions(tmp_path, None, SOURCE, MAP).read("k", None)
+
+
+def test_whole_numbers_for_every_class_are_refused_with_what_helps(tmp_path):
+    ones = (np.arange(4)[:, None, None] == np.arange(15).reshape(3, 5) % 4).astype(np.uint8)
+    for number, remedy in ((1, "argmax over the classes"), (255, "times 255, divide them by it")):
+        np.save(tmp_path / "k.npy", number * ones)
+        with pytest.raises(InputError, match=remedy):
+            open_predictions(tmp_path, None, SOURCE, MAP).read("k", None)
+
+
+@pytest.mark.parametrize("unit", [100, 255])
+def test_confidences_in_other_units_are_refused_with_what_to_divide_by(tmp_path, unit):
+    np.save(tmp_path / "k.npy", np.array([[0.5, 0.99]]) * unit)
+    with pytest.raises(InputError, match=f"if 1 is stored as {unit}, divide them by it"):
+        read_confidence(tmp_path / "k.npy")
+
+
+@pytest.mark.parametrize("greatest", [100, 255, 1000, 4095])
+def test_16_bit_confidences_that_use_a_fraction_of_their_range_are_said_in_their_own_units(tmp_path, greatest):
+    found, images = said(tmp_path, np.arange(128).reshape(8, 16) % 4, np.full((8, 16), 200))
+    for key in "ab":
+        values = np.linspace(0.4, 1, 128).reshape(8, 16) * greatest
+        Image.fromarray(values.astype(np.uint16)).save(tmp_path / "c" / f"{key}.png")
+    (text,) = glance(found, images).warnings
+    assert "stored on another scale" in text and "65535 times the probability" in text and "of 255" not in text
+
+
+def test_one_confidence_everywhere_is_said(tmp_path):
+    labels = np.arange(128).reshape(8, 16) % 4
+    (text,) = glance(*said(tmp_path, labels, np.full(labels.shape, 200))).warnings
+    assert text.startswith("every pixel checked has the confidence 0.78")
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_the_first_class_everywhere_is_said_once(tmp_path, count):
+    for number in range(count):
+        write_labels(tmp_path / f"{number}.png", np.zeros((8, 16), np.uint8))
+    found, notes = open_predictions(tmp_path, None, SOURCE).resolved()
+    texts = [*(note.text for note in notes), *glance(found, {}).warnings]
+    (one,) = [text for text in texts if "everywhere" in text or "nothing but" in text]
+    assert "ids or ignored_ids" in one
+
+
+@pytest.mark.parametrize(
+    ("found", "said_so"),
+    [
+        (Size(656, 496), True),
+        (Size(632, 472), True),
+        (Size(640, 496), True),
+        (Size(640, 480), False),
+        (Size(672, 504), False),
+        (Size(600, 450), False),
+        (Size(320, 240), False),
+        (Size(160, 121), False),
+    ],
+)
+def test_predictions_of_nearly_the_size_of_their_image_may_have_a_margin(tmp_path, found, said_so):
+    write_image(tmp_path / "images" / "a.png", np.zeros((480, 640, 3), np.uint8))
+    labels = np.arange(found.width * found.height).reshape(found.height, found.width) % 4
+    write_labels(tmp_path / "p" / "a.png", labels)
+    warnings = glance(
+        open_predictions(tmp_path / "p", None, SOURCE).lookup("a"), {"a": tmp_path / "images" / "a.png"}
+    ).warnings
+    assert [f"{found} is stretched to its image, which is 640x480" in text for text in warnings] == [False, True][
+        : 1 + said_so
+    ]

@@ -94,6 +94,21 @@ def test_one_score_of_two_classes_is_that_of_the_second(form, n):
         assert torch.equal(source.labels(images(n)), (logit[:, 0] > 0).long())
 
 
+@pytest.mark.parametrize("value", [0.0, 1 / 3, 1.0986123, -2.0, 5.0])
+@pytest.mark.parametrize("output", ["logits", "probabilities"])
+def test_a_model_that_gives_every_class_the_same_score_says_nothing(value, output):
+    source = Said(lambda x: torch.full_like(x, value), "abc", output)
+    expected = "says nothing" if output == "logits" or value == 1 / 3 else "expected 1|says nothing"
+    with pytest.raises(InputError, match=expected):
+        source.logits(images())
+
+
+def test_a_blank_image_later_on_is_no_fault_of_the_model():
+    source = Said(lambda x: (x - 100).relu(), "abc", "logits")
+    source.logits(images())
+    assert not source.logits(torch.zeros(1, 3, 8, 16, dtype=torch.uint8)).any()
+
+
 @pytest.mark.parametrize(
     ("answer", "names", "output", "message"),
     [
