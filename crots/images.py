@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,18 +17,19 @@ from crots.config import Size
 from crots.errors import InputError
 from crots.files import atomic_path
 from crots.image_formats import ORIENTATION_TAG, banded_header, count_frames, opened, orientation_of
-from crots.limits import check_pixels
+from crots.limits import check_pixels, strips
 
 # Orientations from this one on exchange width and height.
 _FIRST_QUARTER_TURN = 5
-_TRANSPOSITIONS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
+# What makes an image (H, W, 3) of each EXIF orientation upright, as a view of it.
+_TRANSPOSITIONS: dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
+    2: lambda image: image[:, ::-1],
+    3: lambda image: image[::-1, ::-1],
+    4: lambda image: image[::-1],
+    5: lambda image: image.swapaxes(0, 1),
+    6: lambda image: image.swapaxes(0, 1)[:, ::-1],
+    7: lambda image: image.swapaxes(0, 1)[::-1, ::-1],
+    8: lambda image: image.swapaxes(0, 1)[::-1],
 }
 
 
@@ -96,20 +98,37 @@ def read_image(path: Path) -> NDArray[np.uint8]:
         InputError: it is missing, truncated, not an image, or of another format than its suffix.
     """
     if (banded := banded_header(path)) is not None:
-        rgb = Image.fromarray(rendering.to_8_bits(path, rendering.read_bands(path, banded))).convert("RGB")
+        values = rendering.to_8_bits(path, rendering.read_bands(path, banded))
         # Pillow, which reads pages, turns them while it does.
         turned = banded.in_pages and not banded.is_wide
-        return _upright(rgb, 1 if turned else banded.orientation)
+        return _upright(_as_rgb(Image.fromarray(values)), 1 if turned else banded.orientation)
     with opened(path) as image:
         orientation = orientation_of(image)
         wide = bool(rendering.of(path).white) and _has_16_bits(image) and not image.mode.startswith("I")
         image.load()
-        return _upright(to_rgb(image, path, wide=wide), orientation)
+        by_pixel = not rendering.of(path).key and _has_colours(image)
+        values = _as_rgb(image) if by_pixel else np.array(to_rgb(image, path, wide=wide))
+    return _upright(values, orientation)
 
 
-def _upright(rgb: Image.Image, orientation: int) -> NDArray[np.uint8]:
-    transposition = _TRANSPOSITIONS.get(orientation)
-    return np.array(rgb if transposition is None else rgb.transpose(transposition))
+def _has_colours(image: Image.Image) -> bool:
+    """Whether every pixel becomes RGB by itself, whatever the others are."""
+    transparent = image.mode == "P" and "transparency" in image.info
+    return not (transparent or image.mode.startswith(("I", "F")))
+
+
+def _as_rgb(image: Image.Image) -> NDArray[np.uint8]:
+    """Converts a decoded image in strips: Pillow would copy a large one several times."""
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    for rows in strips(pixels):
+        strip = image.crop((0, rows.start, image.width, min(rows.stop, image.height)))
+        pixels[rows] = np.asarray(strip.convert("RGB"))
+    return pixels
+
+
+def _upright(image: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    turned = _TRANSPOSITIONS.get(orientation)
+    return image if turned is None else np.ascontiguousarray(turned(image))
 
 
 def is_plain(path: Path) -> bool:

@@ -21,6 +21,7 @@ from crots.files import atomic_path
 from crots.image_formats import EITHER, banded_header, count_frames, is_lossy, opened, orientation_of
 from crots.images import read_wide, to_rgb, write_image
 from crots.jpeg2000 import why_incomplete
+from crots.limits import strips
 from crots.stored_pixels import NoLabelIds, check_upright, narrowed, storage_of
 from crots.tiffs import read_tiff
 
@@ -242,9 +243,9 @@ def write_labels(path: Path, labels: NDArray[Any], palette: NDArray[np.uint8] | 
         StageError: the folder cannot be written.
     """
     if labels.size and int(labels.max()) > 255:
-        _png(path, Image.fromarray(np.ascontiguousarray(labels.astype(np.uint16))), says)
+        _png(path, Image.fromarray(np.ascontiguousarray(labels, np.uint16)), says)
         return
-    image = Image.fromarray(np.ascontiguousarray(labels.astype(np.uint8)))
+    image = Image.fromarray(np.ascontiguousarray(labels, np.uint8))
     if palette is not None:
         image.putpalette(palette[:256].astype(np.uint8).tobytes())
     _png(path, image, says)
@@ -270,7 +271,10 @@ def write_confidence(path: Path, confidence: NDArray[Any]) -> None:
     Raises:
         StageError: the folder cannot be written.
     """
-    write_image(path, np.rint(np.clip(confidence, 0, 1) * 255).astype(np.uint8))
+    stored = np.empty(confidence.shape, np.uint8)
+    for rows in strips(confidence):
+        stored[rows] = np.rint(np.clip(confidence[rows], 0, 1) * 255)
+    write_image(path, stored)
 
 
 def resize_labels(labels: NDArray[Any], size: Size) -> NDArray[Any]:

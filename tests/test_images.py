@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageOps
 
+from crots import limits
 from crots.config import Size
 from crots.errors import InputError, StageError
 from crots.image_formats import IMAGE_SUFFIXES
@@ -178,3 +179,21 @@ def test_a_pointer_of_git_lfs_is_named(tmp_path):
     path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 12\n")
     with pytest.raises(InputError, match=r"a Git LFS pointer.*git lfs pull"):
         read_image(path)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation_is_that_of_pillow(tmp_path, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = saved(tmp_path / "a.png", RGB, exif=exif)
+    with Image.open(path) as image:
+        assert (read_image(path) == np.array(ImageOps.exif_transpose(image))).all()
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "RGBA", "CMYK", "YCbCr"])
+def test_images_of_any_mode_are_converted_alike_in_strips(tmp_path, monkeypatch, mode):
+    image = Image.fromarray(RGB).convert(mode)
+    path = saved(tmp_path / ("a.tif" if mode in ("CMYK", "YCbCr") else "a.png"), image)
+    whole = read_image(path)
+    monkeypatch.setattr(limits, "_STRIP", 200)
+    assert (read_image(path) == whole).all()

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crots.errors import InputError
+from crots.limits import strips
 
 Labels = npt.NDArray[np.integer[Any]]
 
@@ -54,8 +55,10 @@ class Confusion:
                 f"labels and prediction are {found} pixels, expected equal sizes; resize the prediction to the labels"
             )
         side = self.classes + 2
-        pairs = self._binned(truth, "labels") * side + self._binned(prediction, "prediction")
-        counts = np.bincount(pairs.ravel(), minlength=side * side).reshape(side, side)
+        counts = np.zeros((side, side), np.int64)
+        for rows in strips(truth):
+            pairs = self._binned(truth[rows], "labels") * side + self._binned(prediction[rows], "prediction")
+            counts += np.bincount(pairs.ravel(), minlength=side * side).reshape(side, side)
         if counts[-1].any():
             raise self._unknown_ids(truth, "labels")
         if counts[:, -1].any():

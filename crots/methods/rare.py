@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crots.errors import InputError
+from crots.limits import strips
 from crots.records import Count
 
 Rule = Literal["confidence", "frequency"]
@@ -44,12 +45,16 @@ class ClassStatistics:
             confidence: (H, W), 0..1.
         """
         classes = len(self.pixels)
-        # Values that are no class share the last bin.
-        bins = np.where((labels >= 0) & (labels < classes), labels, classes).ravel()
-        pixels = np.bincount(bins, minlength=classes + 1)[:classes]
-        self.pixels += pixels
-        self.confidence += np.bincount(bins, confidence.ravel(), minlength=classes + 1)[:classes]
-        self.images += pixels > 0
+        seen = np.zeros(classes, bool)
+        for rows in strips(labels):
+            # Values that are no class share the last bin.
+            part = labels[rows]
+            bins = np.where((part >= 0) & (part < classes), part, classes).ravel()
+            pixels = np.bincount(bins, minlength=classes + 1)[:classes]
+            self.pixels += pixels
+            self.confidence += np.bincount(bins, confidence[rows].ravel(), minlength=classes + 1)[:classes]
+            seen |= pixels > 0
+        self.images += seen
 
     def merge(self, other: ClassStatistics) -> None:
         """Adds the statistics of other images."""

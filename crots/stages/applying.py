@@ -62,7 +62,7 @@ def apply_model(
     Raises:
         InputError: the model or the images cannot be used.
     """
-    predictor, class_set = open_predictor(bench, classes=classes, flip=options.flip, batch=options.batch)
+    predictor, class_set, batch = open_predictor(bench, classes=classes, flip=options.flip, batch=options.batch)
     frames, rate = open_frames(bench, context)
     claim(() if rate else bench.dataset.samples)
     job = PredictJob(
@@ -71,7 +71,7 @@ def apply_model(
         classes=class_set,
         options=options,
         out=out,
-        batch=bench.engine.batch(options.batch),
+        batch=batch,
         device=bench.engine.name,
         video=rate,
     )
@@ -80,7 +80,7 @@ def apply_model(
 
 def open_predictor(
     bench: Workbench, *, classes: str | None = None, flip: bool = False, batch: int = 0
-) -> tuple[Predictor, ClassSet]:
+) -> tuple[Predictor, ClassSet, int]:
     """Opens ``source.file`` for predicting images of any size.
 
     The model sees them at its working size, or in tiles where it was made for tiles or the options ask for them.
@@ -89,7 +89,10 @@ def open_predictor(
         bench: of a configuration with the file.
         classes: class set of a file that does not say its own.
         flip: add the prediction of the mirror image.
-        batch: tiles per forward pass; 0 is the device's usual number.
+        batch: images or tiles per forward pass; 0 is the device's usual number.
+
+    Returns:
+        The predictor, its classes, and how many images it should get at once: one where it cuts them itself.
 
     Raises:
         InputError: the file cannot be used, is not trusted, or too little is known of it.
@@ -112,9 +115,9 @@ def open_predictor(
     remarks = "".join(f"; {remark}" for remark in source.remarks)
     bench.note(f"{path.name}: {card.net}, {len(source.classes)} classes, {seen_as(tiling, size)}{remarks}")
     if tiling is None:
-        return _predictor(source, bench.engine, size, flip=flip), source.classes
+        return _predictor(source, bench.engine, size, flip=flip), source.classes, bench.engine.batch(batch)
     tiles = Tiles(tiling, bench.engine, bench.engine.batch(batch))
-    return _tile_predictor(source, tiles, flip=flip), source.classes
+    return _tile_predictor(source, tiles, flip=flip), source.classes, 1
 
 
 def tiling_for(data: DataOptions, card: ModelCard | None) -> Tiling | None:

@@ -15,7 +15,7 @@ from crots.arrays import Array
 from crots.artefacts import LABEL_COLOUR, LABEL_IDS
 from crots.config import Size, to_mapping
 from crots.data.datasets import Sample
-from crots.data.feed import prefetch
+from crots.data.feed import ahead, prefetch
 from crots.errors import InputError, StageError
 from crots.events import ArtifactWritten, Event, Note, StageStarted
 from crots.execution.context import Context, Meter
@@ -23,9 +23,9 @@ from crots.execution.control import Control
 from crots.files import atomic_path, make_folder
 from crots.images import image_size, read_image, resize_image, write_image
 from crots.label_files import TRAIN_IDS, write_colours, write_labels
-from crots.limits import check_pixels
+from crots.limits import check_pixels, strips
 from crots.options import PredictOptions
-from crots.taxonomy import ClassSet
+from crots.taxonomy import ClassSet, label_dtype
 
 T = TypeVar("T")
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v")
@@ -91,22 +91,24 @@ class ImageFrames:
 
     def __init__(self, samples: Sequence[Sample], *, skip_bad: bool = False) -> None:
         self._samples, self._skip_bad = list(samples), skip_bad
+        self._largest = 0
         self.bad: dict[str, str] = {}
 
     def __len__(self) -> int:
         return len(self._samples)
 
     def __iter__(self) -> Iterator[Frame]:
-        for sample, image in self._all(read_image):
+        for sample, image in self._all(read_image, ahead(4, 3 * self._largest)):
             if not isinstance(image, InputError):
                 yield Frame(sample.key, image)
             elif self._skip_bad:
                 self.bad[sample.key] = str(image)
             else:
                 raise image
+            del image  # while the next one is read
 
     def check_headers(self, control: Control) -> None:
-        """Removes the files whose headers are not of images, and lists them in ``bad``.
+        """Removes the files whose headers are not of images, and lists them in ``bad``; of large ones fewer wait.
 
         Raises:
             Stopped: the user asked to.
@@ -115,16 +117,18 @@ class ImageFrames:
             control.check()
             if isinstance(size, InputError):
                 self.bad[sample.key] = str(size)
+            else:
+                self._largest = max(self._largest, size.width * size.height)
         self._samples = [sample for sample in self._samples if sample.key not in self.bad]
 
-    def _all(self, read: Callable[[Path], T]) -> Iterator[tuple[Sample, T | InputError]]:
+    def _all(self, read: Callable[[Path], T], depth: int = 4) -> Iterator[tuple[Sample, T | InputError]]:
         def load(sample: Sample) -> tuple[Sample, T | InputError]:
             try:
                 return sample, read(sample.image)
             except InputError as error:
                 return sample, error
 
-        with contextlib.closing(prefetch(self._samples, load, workers=2, depth=4)) as reading:
+        with contextlib.closing(prefetch(self._samples, load, workers=2, depth=depth)) as reading:
             yield from reading
 
 
@@ -184,6 +188,7 @@ def predict_frames(job: PredictJob, context: Context) -> Iterator[Event]:
             for frame, labels in zip(batch, job.predict([frame.image for frame in batch]), strict=True):
                 _write(job, frame, labels, film)
             done += len(batch)
+            del batch, frame, labels  # while the next ones are read
             yield from meter.tick(done)
     if bad := job.frames.bad:
         first = next(iter(bad.values()))
@@ -199,10 +204,14 @@ def _batched(frames: Frames, size: int) -> Iterator[list[Frame]]:
     batch: list[Frame] = []
     for frame in frames:
         # A batch holds pictures of one size.
-        if batch and (len(batch) == size or frame.image.shape != batch[0].image.shape):
+        if batch and frame.image.shape != batch[0].image.shape:
             yield batch
             batch = []
         batch.append(frame)
+        del frame
+        if len(batch) == size:
+            yield batch
+            batch = []
     if batch:
         yield batch
 
@@ -210,21 +219,23 @@ def _batched(frames: Frames, size: int) -> Iterator[list[Frame]]:
 def _write(job: PredictJob, frame: Frame, labels: Array, film: _Film | None) -> None:
     name, options = f"{frame.name}.png", job.options
     if options.ids:
-        ids = labels.astype(np.uint8 if job.classes.ignore == 255 else np.uint16)
+        ids = labels.astype(label_dtype(job.classes), copy=False)
         write_labels(job.out / LABEL_IDS / name, ids, says=f"{TRAIN_IDS} of {job.classes.name}")
     if options.colour:
         write_colours(job.out / LABEL_COLOUR / name, labels, job.classes.palette_array())
     if options.overlay:
-        picture = overlay(frame.image, job.classes.colours(labels), options.opacity)
+        picture = overlay(frame.image, labels, job.classes, options.opacity)
         if film:
             film.write(picture)
         else:
             write_image(job.out / "overlay" / name, picture)
 
 
-def overlay(image: Array, colours: Array, opacity: float) -> Array:
-    """Lays colours (H, W, 3) over an image (H, W, 3), both uint8."""
-    return cv2.addWeighted(image, 1 - opacity, colours, opacity, 0)
+def overlay(image: Array, labels: Array, classes: ClassSet, opacity: float) -> Array:
+    """Lays the colours of labels (H, W) over an image (H, W, 3) uint8, in place, and returns it."""
+    for rows in strips(image):
+        image[rows] = cv2.addWeighted(image[rows], 1 - opacity, classes.colours(labels[rows]), opacity, 0)
+    return image
 
 
 class _Film:

@@ -74,9 +74,12 @@ class Tiles:
             look: the network.
             hard: it gives labels, (N, 1, h, w), and no logits.
         """
-        found = np.empty(image.shape[:2], np.uint16)
+        found: Array | None = None
         for window, block in self.blocks(image, look, taper=not hard):
+            if found is None:
+                found = np.empty(image.shape[:2], np.uint16 if hard or len(block) > 256 else np.uint8)
             fill(found, window, block[0] if hard else block.argmax(0))
+        assert found is not None
         return found
 
     def likeliest(self, image: Array, logits: Look) -> tuple[Array, Array]:

@@ -28,7 +28,7 @@ from crots.stages.convert_labels import ConvertJob, convert
 from crots.stages.export import ExportJob, export_model
 from crots.stages.extract import ExtractJob, extract_model
 from crots.stages.predict import ImageFrames, PredictJob, VideoFrames, at_working_size, overlay, predict_frames
-from crots.taxonomy import load_class_set
+from crots.taxonomy import ClassSet, load_class_set
 from crots.training.loop import Training, train
 from crots.training.material import Material, PseudoLabels
 from crots.training_options import AdaptOptions, BaselineOptions
@@ -173,8 +173,11 @@ def test_predict_writes_only_what_is_asked_for(tmp_path, images, classes, name):
 
 
 def test_the_opacity_of_overlays():
-    image, colours = np.full((2, 2, 3), 100, np.uint8), np.full((2, 2, 3), 200, np.uint8)
-    assert [int(overlay(image, colours, value)[0, 0, 0]) for value in (0.0, 0.25, 1.0)] == [100, 125, 200]
+    classes = ClassSet.from_dict({"name": "one", "names": ["a"], "palette": [[200, 200, 200]]})
+    laid = [
+        overlay(np.full((2, 2, 3), 100, np.uint8), np.zeros((2, 2), int), classes, value) for value in (0.0, 0.25, 1.0)
+    ]
+    assert [int(picture[0, 0, 0]) for picture in laid] == [100, 125, 200]
 
 
 @pytest.fixture
