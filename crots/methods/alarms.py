@@ -31,6 +31,9 @@ OVERCONFIDENT = 0.98
 
 VANISHING = "vanishing: "
 
+# Share of the pixels beyond which a class is everywhere: a few others at the images' borders change nothing.
+EVERYWHERE = 0.9999
+
 # How many of the source's most confident pixels refreshed labels may change: mean over classes, and in any one class.
 MOST_LOST, MOST_LOST_OF_CLASS = 0.01, 0.1
 
@@ -191,6 +194,16 @@ def _lost_again(looks: Sequence[Values]) -> list[Alarm]:
         return []
     text = f"the student loses what it had learnt (fit {best:.2f} before, {now:.2f} now); {_SLOWER}"
     return [Alarm("fit lost", text, serious=True)]
+
+
+def everywhere(pixels: Sequence[float]) -> int | None:
+    """Returns the class that nearly all pixels have, where there are others; None if there is none.
+
+    Args:
+        pixels: of each class.
+    """
+    most = max(range(len(pixels)), key=pixels.__getitem__, default=0)
+    return most if len(pixels) > 1 and pixels[most] > EVERYWHERE * sum(pixels) else None
 
 
 def usable(values: Values) -> bool:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from crots.errors import InputError
 from crots.limits import strips
+from crots.methods.alarms import everywhere
 from crots.records import Count
 
 Rule = Literal["confidence", "frequency"]
@@ -61,6 +62,11 @@ class ClassStatistics:
         self.pixels += other.pixels
         self.confidence += other.confidence
         self.images += other.images
+
+    @property
+    def everywhere(self) -> int | None:
+        """The class that nearly every pixel was predicted as, where there are others; None if there is none."""
+        return everywhere(self.pixels.tolist())
 
     def to_dict(self) -> dict[str, list[Any]]:
         """Returns plain JSON data."""

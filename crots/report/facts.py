@@ -152,11 +152,14 @@ class Result:
         key: of the stage whose model is the result: the last one that is done.
         scores: in running order, the source first.
         choices: of the training stages that chose.
+        everywhere: the class that the source says nearly everywhere, so that nothing else can be learnt from it;
+            empty where there is none.
     """
 
     key: str
     scores: tuple[ModelScore, ...] = ()
     choices: tuple[KeptModel, ...] = ()
+    everywhere: str = ""
 
     def score(self, subject: str) -> ModelScore | None:
         """Returns a model's score; None while it has none."""

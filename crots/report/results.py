@@ -6,8 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from crots.artefacts import STATISTICS
+from crots.errors import InputError
 from crots.files import digest
-from crots.methods.alarms import VANISHING
+from crots.methods.alarms import VANISHING, everywhere
 from crots.project import Project
 from crots.records import read_json
 from crots.report.facts import KeptModel, ModelScore, Result
@@ -25,7 +27,8 @@ def result_of(project: Project) -> Result:
     subjects = [SOURCE, *keys] if keys else []
     scores = (_score(project, subject) for subject in subjects)
     choices = (_choice(project, key) for key in keys)
-    return Result(keys[-1] if keys else "", tuple(filter(None, scores)), tuple(filter(None, choices)))
+    key = keys[-1] if keys else ""
+    return Result(key, tuple(filter(None, scores)), tuple(filter(None, choices)), _everywhere(project))
 
 
 def trained_keys(project: Project) -> list[str]:
@@ -36,6 +39,23 @@ def trained_keys(project: Project) -> list[str]:
 def record(project: Project, key: str) -> dict[str, Any]:
     """The record of a finished stage; empty where it is not done, or its record is damaged."""
     return mapping(project.record(key))
+
+
+def _everywhere(project: Project) -> str:
+    if not record(project, "pseudo-label"):
+        return ""
+    found = mapping(read_json(project.stage_folder("pseudo-label") / STATISTICS)).get("pixels")
+    label = everywhere([number(count) or 0.0 for count in found]) if isinstance(found, list) else None
+    if label is None:
+        return ""
+    # Only here, so that the summary of a run needs no NumPy as a rule.
+    from crots.opening import Inputs
+
+    try:
+        names = Inputs(project.config, project.folder).classes.names
+    except InputError:  # reported where the classes are used
+        return ""
+    return names[label] if label < len(names) else ""
 
 
 def mapping(value: Any) -> dict[str, Any]:

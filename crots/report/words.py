@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from crots import text
@@ -27,6 +27,7 @@ _RISE = 0.01
 # Of the source's surest pixels of a class: a smaller share is listed for checking.
 _KEPT = 0.8
 _FEW_IMAGES = 20
+_HARM = "Not measured against labels; there are signs of harm."
 _NAMES = 6
 
 
@@ -71,6 +72,11 @@ def summarise(result: Result, changes: Changes | None = None) -> ResultSummary:
     now = result.score(result.key)
     before = next((score for score in result.scores if score.subject != result.key), None)
     summary = _measured(before, now, result) if now else _unmeasured(result)
+    if result.everywhere:
+        text = f"the source says {result.everywhere} nearly everywhere, so that there is nothing else to learn from it"
+        summary = _add(summary, worse=[text], look=["the weights of the source, its mean, scale and channel order"])
+        if now is None:
+            summary = replace(summary, tone="harm", headline=_HARM)
     lost = set(_vanishing(result, changes))
     if now is None and lost:
         summary = _add(summary, worse=[f"perhaps lost (or false positives that were corrected): {names(sorted(lost))}"])
@@ -171,7 +177,7 @@ def _unmeasured(result: Result) -> ResultSummary:
     last = result.choices[-1] if result.choices else None
     worse = [f"{title(choice.key)}: {text}" for choice in result.choices for text in choice.alarms]
     if worse:
-        headline = "Not measured against labels; there are signs of harm."
+        headline = _HARM
     elif last and last.kept == 0:
         headline = f"Not measured against labels; {title(last.key)} kept its starting weights."
     else:

@@ -116,8 +116,8 @@ def label_images(job: LabelJob, context: Context) -> Iterator[Event]:
         yield Note(stage=context.stage, text=text, level="warning")
     if only and not any(LEARNS_THE_SAME in note.text for note in job.notes):
         text = (
-            f"the source predicts {only} for every pixel of all {len(samples)} images: {LEARNS_THE_SAME}; check the "
-            "weights of the source, its mean, scale and channel order, and the class map"
+            f"the source predicts {only} for nearly every pixel of all {len(samples)} images: {LEARNS_THE_SAME}; check "
+            "the weights of the source, its mean, scale and channel order, and the class map"
         )
         yield Note(stage=context.stage, text=text, level="warning")
 
@@ -126,13 +126,11 @@ def _finished(writer: LabelWriter, samples: Sequence[Sample], classes: ClassSet)
     """Finishes the stage's files.
 
     Returns:
-        A summary line; the number of images without any label; the class that is all there is, where there are more.
+        A summary line; the number of images without any label; the class that is nearly everywhere, or nothing.
     """
     rows = writer.finish(samples)
-    seen = [
-        name for name, pixels in zip(classes.names, total_statistics(rows, len(classes)).pixels, strict=True) if pixels
-    ]
-    only = seen[0] if len(seen) == 1 < len(classes) else ""
+    everywhere = total_statistics(rows, len(classes)).everywhere
+    only = "" if everywhere is None else classes.names[everywhere]
     return summary(rows, classes), sum(not any(row["pixels"]) for row in rows), only
 
 

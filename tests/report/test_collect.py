@@ -188,3 +188,14 @@ def test_the_summary_of_a_run_needs_neither_torch_nor_numpy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(("others", "everywhere"), [(0, "road"), (99, "road"), (10**5, "")])
+def test_the_class_that_the_source_says_everywhere_is_found(project, others, everywhere):
+    path = project.stage_folder("pseudo-label") / "statistics.json"
+    statistics = json.loads(path.read_text())
+    statistics["pixels"] = [others, 0, 0, 10**6, *[0] * (len(statistics["pixels"]) - 4)]
+    path.write_text(json.dumps(statistics))
+    assert result_of(project).everywhere == everywhere
+    path.write_text("[]")
+    assert result_of(project).everywhere == ""

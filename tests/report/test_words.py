@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from crots.report.facts import Changes, ClassChange, KeptModel, ModelScore, Result
@@ -132,3 +134,12 @@ def test_lists_and_shares_are_short():
     assert names("abcdefg") == "a, b, c, d, e, f, g"
     assert names("abcdefgh") == "a, b, c, d, e, f and 2 more"
     assert [small(share) for share in (0, 1e-6, 0.0004, 0.032)] == ["0", "<0.01%", "0.04%", "3.2%"]
+
+
+def test_a_source_that_says_one_class_everywhere_is_a_sign_of_harm():
+    kept = KeptModel("adapt-1", 100, 100, start=VIEWS, end=VIEWS)
+    found = summarise(replace(result(choices=(kept,)), everywhere="road"))
+    assert (found.tone, "signs of harm" in found.headline) == ("harm", True)
+    assert any("the source says road nearly everywhere" in line for line in found.worse)
+    measured = summarise(replace(result(scored("source", 0.1), scored("adapt-1", 0.1)), everywhere="road"))
+    assert any("road nearly everywhere" in line for line in measured.worse) and measured.tone == "even"
