@@ -8,7 +8,7 @@ No torch, but for what a student's own weights file holds (`Inputs.start`).
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +26,8 @@ from crots.data.tiles import Tiling
 from crots.errors import InputError
 from crots.files import expanded, file_or_name
 from crots.folders import check_student, folder_card, is_model_folder, unnamed
+from crots.methods.patches import cell_size
+from crots.methods.rare import asked_rare
 from crots.nets.checkpoint_cards import checkpoint_card
 from crots.nets.names import check_net
 from crots.nets.units import check_units
@@ -483,6 +485,24 @@ class Inputs:
             "or 'random' to train it from scratch",
             field="student.weights",
         )
+
+    def check_stages(self, stages: Collection[str]) -> None:
+        """Refuses options that a later stage would refuse, perhaps hours after the start of a run.
+
+        Args:
+            stages: kinds of the stages that will run.
+
+        Raises:
+            InputError: with the option.
+        """
+        if "baseline" in stages:
+            self.config.baseline.check()
+            _ = self.student_weights
+        if "mine" in stages:
+            asked_rare(self.config.mine.rare, self.classes, self.published_rare)
+            cell_size(self.size.height, self.size.width, self.config.mine.grid)
+        if "adapt" in stages:
+            self.config.adapt.check()
 
 
 def render(dataset: Dataset, data: DataOptions) -> None:

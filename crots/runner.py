@@ -12,7 +12,7 @@ from typing import Any
 
 import filelock
 
-from crots.artefacts import is_round
+from crots.artefacts import stage_kind
 from crots.errors import CrotsError, InputError, NotBegun, Stopped
 from crots.eventlog import EventLog, last_endings, seconds_before
 from crots.events import Cause, Evaluated, Event, Remark, StageFinished
@@ -116,7 +116,7 @@ def _begun(project: Project, stage_events: Callable[[Project, Context], Iterator
 def _tried(project: Project, keys: tuple[str, ...], body: StageBody, context: Context) -> Iterator[Event]:
     """Begins a run's first stage after checking the inputs of later ones too: a refusal should not come after hours."""
     _go_on(context)
-    current().from_first(lambda: _try_validation(project, keys))
+    current().from_first(lambda: _try_inputs(project, keys))
     return body(context)
 
 
@@ -128,13 +128,17 @@ def _go_on(context: Context) -> None:
         raise NotBegun from None
 
 
-def _try_validation(project: Project, keys: tuple[str, ...]) -> None:
+def _try_inputs(project: Project, keys: tuple[str, ...]) -> None:
     # Help and status need neither of these modules, and no numpy.
     from crots.data.labels import tried_labels
+    from crots.execution.batches import check_batch_size
     from crots.opening import Inputs
 
-    inputs = Inputs(project.config, project.folder)
-    if any(key in ("baseline", "evaluate") or is_round(key) for key in keys) and inputs.validation:
+    inputs, stages = Inputs(project.config, project.folder), {stage_kind(key) for key in keys}
+    inputs.check_stages(stages)
+    for options in (getattr(project.config, stage) for stage in ("baseline", "adapt") if stage in stages):
+        check_batch_size(options.batch, current().world)
+    if stages & {"baseline", "adapt", "evaluate"} and inputs.validation:
         tried_labels(inputs.validation, inputs.classes)
 
 

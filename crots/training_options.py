@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from crots.config import Size, option
+from crots.errors import InputError
 
 # How a student starts: as a model of its classes, from an encoder's weights, or from none.
 Start = Literal["trained", "pretrained", "random"]
@@ -173,6 +174,19 @@ class TrainingOptions:
         """Whether batch norm is frozen."""
         return False
 
+    def check(self) -> None:
+        """Refuses options that contradict each other.
+
+        Raises:
+            InputError: with the reason.
+        """
+        if self.batch % self.accumulate:
+            raise InputError(
+                f"batch {self.batch} cannot be split into {self.accumulate} equal parts; choose accumulate so that it "
+                "divides the batch",
+                field="accumulate",
+            )
+
 
 def _guard() -> Any:
     help = "Stop at a serious alarm and go back to the best healthy checkpoint."
@@ -267,6 +281,16 @@ class BaselineOptions(TrainingOptions):
     def frozen(self) -> bool:
         """See `TrainingOptions`."""
         return self.batch_norm == "frozen"
+
+    def check(self) -> None:
+        """See `TrainingOptions`; labels cannot be refreshed by a moving average that is not kept."""
+        super().check()
+        if self.refresh and not self.keep_ema:
+            raise InputError(
+                "`baseline.refresh` renews the labels with the moving average; keep it with `baseline.keep_ema`, or "
+                "refresh no labels (0)",
+                field="baseline.refresh",
+            )
 
 
 @dataclass(frozen=True)

@@ -131,7 +131,9 @@ def test_an_input_that_does_not_fit_takes_no_earlier_result_back(tmp_path):
 
 
 def test_a_stage_whose_inputs_did_not_fit_shows_its_failure(tmp_path):
-    project = world.change(world.white_box(tmp_path), student__weights=str(tmp_path / "missing.pth"))
+    project = world.white_box(tmp_path)
+    run(project, until="pseudo-label")
+    project = world.change(project, student__weights=str(tmp_path / "missing.pth"))
     events = run(project)
     status = {status.key: status for status in statuses(project)}["baseline"]
     assert status.state == "failed" and status.reason == events[-1].message and "missing.pth" in status.reason
@@ -291,3 +293,28 @@ def test_a_broken_image_stops_the_run_before_labelling_or_is_left_out_everywhere
     assert any(broken.name in event.text and event.level == "warning" for event in world.of(events, Note))
     assert json.loads((project.stage_folder("pseudo-label") / "skipped.json").read_text()).keys() == {world.key(1)}
     assert not list(project.folder.rglob("*street_001*.png"))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"mine": {"rare": "lamp"}}, "lamp"),
+        ({"mine": {"rare": "7"}}, "found train id 7"),
+        ({"mine": {"grid": "64x64"}}, "choose a coarser grid"),
+        ({"baseline": {"refresh": 1, "keep_ema": False}}, "baseline.keep_ema"),
+        ({"baseline": {"batch": 3, "accumulate": 2}}, "accumulate"),
+        ({"adapt": {"batch": 3, "accumulate": 2}}, "accumulate"),
+        ({"student": {"weights": "nowhere.pth"}}, "nowhere.pth"),
+    ],
+)
+def test_what_a_later_stage_would_refuse_is_refused_before_the_first(tmp_path, options, message):
+    project = world.white_box(tmp_path, **options)
+    (end,) = run(project)
+    assert (end.stage, end.outcome, end.exit_code) == ("pseudo-label", "failed", 2) and message in end.message
+    assert not project.started_path("pseudo-label").exists()
+
+
+def test_a_set_of_classes_without_published_rare_ones_is_refused_before_the_first_stage(tmp_path, monkeypatch):
+    monkeypatch.setattr("crots.opening.published_rare", lambda class_map: ())
+    (end,) = run(world.white_box(tmp_path, mine={"rare": "published"}))
+    assert end.stage == "pseudo-label" and "no published rare classes" in end.message

@@ -228,6 +228,8 @@ def survey_inputs(config: ProjectConfig, root: Path, *, classes: ClassSet | None
         surveyor.found.lines += filter(None, [surveyor.inputs.shared])
     surveyor.attempt(lambda: surveyor.source(class_map, target, validation))
     surveyor.attempt(lambda: surveyor.student(class_map, target))
+    if class_map is not None and target is not None:
+        surveyor.attempt(lambda: surveyor.inputs.check_stages(("baseline", "mine", "adapt")))
     surveyor.code()
     surveyor.found.lines[:] = list(dict.fromkeys(surveyor.found.lines))
     if len(surveyor.faults) == 1:

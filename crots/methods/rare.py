@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypedDict
 
@@ -12,6 +13,7 @@ from crots.errors import InputError
 from crots.limits import strips
 from crots.methods.alarms import everywhere
 from crots.records import Count
+from crots.taxonomy import ClassSet
 
 Rule = Literal["confidence", "frequency"]
 
@@ -149,3 +151,40 @@ def rare_classes(statistics: ClassStatistics, count: int = 0) -> list[RareClass]
         rules += ["frequency"] if place in frequency else []
         found.append(RareClass(int(seen[place]), tuple(rules), float(means[place]), float(shares[place])))
     return found
+
+
+def asked_rare(asked: str, classes: ClassSet, published: Sequence[int]) -> dict[int, str] | None:
+    """Returns the rare classes that ``mine.rare`` asks for, id -> reason; None for ``auto``, which finds them.
+
+    Args:
+        asked: the option.
+        classes: of the target.
+        published: the published set of rare classes in those of the target, empty where there is none.
+
+    Raises:
+        InputError: a class that the set does not have, or no published set.
+    """
+    asked = asked.strip()
+    if asked == "auto":
+        return None
+    if asked == "published":
+        if not published:
+            raise InputError(
+                f"`mine.rare`: class set {classes.name} has no published rare classes; use auto or name them",
+                field="mine.rare",
+            )
+        return dict.fromkeys(published, "in the published set")
+    words = (word.strip() for word in asked.split(","))
+    return {_train_id(word, classes): "chosen in the options" for word in words if word}
+
+
+def _train_id(word: str, classes: ClassSet) -> int:
+    """Reads a train id or a class name."""
+    if not word.isdigit():
+        return classes.index(word)
+    if int(word) >= len(classes):
+        raise InputError(
+            f"`mine.rare`: found train id {word}, expected 0 to {len(classes) - 1} of class set {classes.name}",
+            field="mine.rare",
+        )
+    return int(word)

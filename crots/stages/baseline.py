@@ -12,7 +12,6 @@ from torch import Tensor
 
 from crots.arrays import Array
 from crots.config import Size
-from crots.errors import InputError
 from crots.events import Event, Note
 from crots.execution.context import Context
 from crots.execution.draws import random_numpy
@@ -237,14 +236,9 @@ def distil_student(job: BaselineJob, context: Context) -> Iterator[Event]:
     """Distils the pseudo-labels into the student; see `crots.training.loop.train` for what it writes.
 
     Raises:
-        InputError: labels are refreshed by a moving average that is not kept.
+        InputError: the options contradict each other.
     """
-    if job.options.refresh and not job.options.keep_ema:
-        raise InputError(
-            "`baseline.refresh` renews the labels with the moving average; keep it with `baseline.keep_ema`, or "
-            "refresh no labels (0)",
-            field="baseline.refresh",
-        )
+    job.options.check()
     learner = BaselineLearner(
         job.student, job.material, job.engine, job.options,
         folder=job.run.folder, trained=job.trained, seed=job.run.seed, stage=context.stage,

@@ -25,10 +25,9 @@ from crots.files import make_folder, write_json
 from crots.images import read_image, resize_image, write_image
 from crots.label_files import write_colours, write_labels
 from crots.methods.patches import drop_unsure, grid_cells, select_cells
-from crots.methods.rare import ClassStatistics, RareClass, rare_classes
+from crots.methods.rare import ClassStatistics, RareClass, asked_rare, rare_classes
 from crots.options import MineOptions
 from crots.stages.pseudo_label import read_rows, total_statistics
-from crots.taxonomy import ClassSet
 from crots.training.material import PseudoLabels
 
 
@@ -152,34 +151,11 @@ def find_rare(job: MineJob) -> list[Rare]:
     Raises:
         InputError: a class that the set does not have.
     """
-    classes, asked = job.pseudo_labels.classes, job.options.rare.strip()
-    if asked == "auto":
+    classes = job.pseudo_labels.classes
+    asked = asked_rare(job.options.rare, classes, job.published_rare)
+    if asked is None:
         return [Rare(row.id, classes.names[row.id], row.reason) for row in _found(job)]
-    if asked == "published":
-        if not job.published_rare:
-            raise InputError(
-                f"`mine.rare`: class set {classes.name} has no published rare classes; use auto or name them",
-                field="mine.rare",
-            )
-        return [Rare(number, classes.names[number], "in the published set") for number in job.published_rare]
-    numbers = [parse_class(word.strip(), classes) for word in asked.split(",") if word.strip()]
-    return [Rare(number, classes.names[number], "chosen by the user") for number in dict.fromkeys(numbers)]
-
-
-def parse_class(word: str, classes: ClassSet) -> int:
-    """Reads a train id or a class name.
-
-    Raises:
-        InputError: the class set has no such class.
-    """
-    if not word.isdigit():
-        return classes.index(word)
-    if int(word) >= len(classes):
-        raise InputError(
-            f"`mine.rare`: found train id {word}, expected 0 to {len(classes) - 1} of class set {classes.name}",
-            field="mine.rare",
-        )
-    return int(word)
+    return [Rare(number, classes.names[number], reason) for number, reason in asked.items()]
 
 
 def _found(job: MineJob) -> list[RareClass]:

@@ -288,12 +288,7 @@ class Workbench:
         Raises:
             InputError: with the reason.
         """
-        if options.batch % options.accumulate:
-            raise InputError(
-                f"batch {options.batch} cannot be split into {options.accumulate} equal parts; choose accumulate so "
-                "that it divides the batch",
-                field="accumulate",
-            )
+        options.check()
         world = self.engine.workers.world
         check_batch_size(options.batch, world)
         # Only patches are padded.

@@ -13,10 +13,9 @@ from crots.arrays import Array
 from crots.artefacts import PATCH_LABELS, PATCHES, STATISTICS
 from crots.images import read_image
 from crots.label_files import read_labels
-from crots.methods.rare import ClassStatistics, StatisticsShape, rare_classes
+from crots.methods.rare import ClassStatistics, StatisticsShape, asked_rare, rare_classes
 from crots.options import MineOptions
 from crots.records import read_as
-from crots.stages.mine import parse_class
 from crots.taxonomy import ClassSet
 from crots.training.patch_set import PatchCorrections, load_index
 
@@ -239,16 +238,13 @@ def rare_now(
     """Returns the classes that are rare by the project's options, id -> reason, as the stage will choose them.
 
     Raises:
-        InputError: a class that the set does not have.
+        InputError: a class that the set does not have, or no published set.
     """
-    asked = options.rare.strip()
-    if asked == "auto":
-        found = rare_classes(statistics, options.rare_count) if statistics else []
-        return {row.id: row.reason for row in found}
-    if asked == "published":
-        return dict.fromkeys(published, "in the published set")
-    words = [word.strip() for word in asked.split(",") if word.strip()]
-    return {parse_class(word, classes): "chosen by you" for word in words}
+    asked = asked_rare(options.rare, classes, published)
+    if asked is not None:
+        return asked
+    found = rare_classes(statistics, options.rare_count) if statistics else []
+    return {row.id: row.reason for row in found}
 
 
 def rare_option(chosen: Collection[int], classes: ClassSet) -> str:

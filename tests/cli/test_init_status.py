@@ -107,7 +107,9 @@ def test_a_folder_that_is_called_like_a_class_set_is_not_taken_for_it(crots, cit
 
 
 def test_preset_then_flags_then_set(crots, words, tmp_path):
-    ran = crots("init", tmp_path / "p", *words, "--preset", "gta5-to-cityscapes", "--set", "adapt.batch=2")
+    # The preset names rare classes by Cityscapes's ids, which CamVid does not have.
+    ours = ("--set", "adapt.batch=2", "--set", "mine.rare=auto")
+    ran = crots("init", tmp_path / "p", *words, "--preset", "gta5-to-cityscapes", *ours)
     assert ran.code == 0, ran.err
     config = Project.open(tmp_path / "p").config
     assert (config.profile, config.preset) == ("published", "gta5-to-cityscapes")
@@ -115,8 +117,14 @@ def test_preset_then_flags_then_set(crots, words, tmp_path):
     assert config.adapt.confidence_from == "logit"
 
 
+def test_rare_classes_that_the_set_does_not_have_are_refused(refused, words, tmp_path):
+    line = refused("init", tmp_path / "p", *words, "--preset", "gta5-to-cityscapes")
+    assert "found train id 12, expected 0 to 10" in line and not (tmp_path / "p").exists()
+
+
 def test_profile_wins_over_the_presets(crots, words, tmp_path):
-    crots("init", tmp_path / "p", *words, "--preset", "gta5-to-cityscapes", "--profile", "recommended")
+    rare = ("--set", "mine.rare=auto")
+    crots("init", tmp_path / "p", *words, "--preset", "gta5-to-cityscapes", "--profile", "recommended", *rare)
     assert Project.open(tmp_path / "p").config.adapt.confidence_from == "softmax"
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from crots.errors import InputError
+from crots.methods.rare import asked_rare
 from crots.options import MineOptions
-from crots.stages.mine import parse_class
 from crots.taxonomy import ClassSet, load_class_set
 from crots.training.patch_set import PatchCorrections, PatchSet
 from crots_studio.models.patch_gallery import (
@@ -131,7 +131,7 @@ def test_a_chosen_set_means_the_same_after_writing(names):
     for chosen in ({0}, {0, 1}, {1, 2}, {0, 1, 2}):
         written = rare_option(chosen, classes)
         assert written not in ("auto", "published")
-        assert {parse_class(word.strip(), classes) for word in written.split(",")} == chosen
+        assert set(asked_rare(written, classes, ())) == chosen
 
 
 def test_nothing_mined_is_an_empty_gallery(tmp_path):
