@@ -114,8 +114,9 @@ _FILES = (
         "a state dict, or a training checkpoint with one in it; give `--net` (a network below) and "
         "`--classes`. Prefixes such as `module.`, `model.` and `_orig_mod.` are left out; half precision is "
         "read as single. Of several entries the moving average of the weights (EMA) is taken, which is "
-        "reported; `--source-prefix` chooses another entry or prefix. Lightning's own checkpoints are read; those "
-        "with pickled objects of other packages are refused",
+        "reported; `--source-prefix` chooses another entry or prefix. What else training programs keep in "
+        "them (arrays, dates, settings of Lightning, OmegaConf and yacs) is passed over; pickled objects of other "
+        "packages, whole models among them, are refused",
     ),
     (
         "weights in parts (`model-00001-of-00002.safetensors`)",
@@ -142,7 +143,7 @@ _FILES = (
         "[black-box source](../guide/black-box.md) without a model",
     ),
     (
-        "anything else (Keras, TFLite, GGUF, `.pt` of Ultralytics ...)",
+        "anything else (Keras, TensorFlow, TFLite, TensorRT, OpenVINO, GGUF, `.pt` of Ultralytics ...)",
         "refused, with what to export instead",
     ),
 )

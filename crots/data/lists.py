@@ -100,6 +100,8 @@ def _lines(path: Path) -> list[str]:
         content = path.read_bytes()
         # What shells of Windows write.
         wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        if not wide and b"\0" in content:
+            raise InputError(f"{path}: neither an image nor a text file; expected images or a list of them")
         lines = content.decode("utf-16" if wide else "utf-8-sig").splitlines()
         return [_QUOTED.sub(r"\1", line.strip()) for line in lines]
     except UnicodeDecodeError:

@@ -205,10 +205,13 @@ class ProgramSource(Source):
         self.program = program
         self.device = device
         self.normalise = Normalise(facts.card.normalisation).to(device)
+        # A program of half precision takes such images, too.
+        kinds = (tensor.dtype for tensor in (*program.parameters(), *program.buffers()) if tensor.is_floating_point())
+        self.kind = next(kinds, torch.float32)
 
     def run(self, images: Tensor) -> Tensor:
         """Runs the program; see `Source.run`."""
-        return tensor_of(self.program(self.normalise(images.to(self.device))), self.facts)
+        return tensor_of(self.program(self.normalise(images.to(self.device)).to(self.kind)), self.facts)
 
 
 class OnnxSource(Source):

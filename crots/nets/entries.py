@@ -215,6 +215,6 @@ def _tensors(value: object) -> dict[str, Tensor]:
         if tensor.layout != torch.strided or tensor.device.type != "cpu" or tensor.is_quantized or tensor.is_nested:
             raise InputError(
                 f"{key} is a sparse, quantized or empty tensor, expected plain numbers; save model.state_dict() of the "
-                "network as it was trained"
+                "network as it was trained, before it was quantized"
             )
     return found

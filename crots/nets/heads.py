@@ -12,7 +12,7 @@ from crots.errors import InputError
 from crots.files import is_file, is_pointer
 from crots.folders import WEIGHTS, is_model_folder
 from crots.nets.parts import INDEX, first_part, other_parts
-from crots.nets.reasons import stranger
+from crots.nets.reasons import is_of_torch, stranger
 from crots.program_cards import is_whole_onnx
 from crots.records import parse
 from crots.trust import program_kind
@@ -69,7 +69,7 @@ def _may_be_model(path: Path) -> bool:
         return zipfile.is_zipfile(path) and (program_kind(path) is not None or not stranger(path))
     if len(head) > 1 and head[0] == _PICKLE and head[1] in _PROTOCOLS:
         return True
-    return head[_TAR_PLACE:] == _TAR or _is_whole_safetensors(path)
+    return (head[_TAR_PLACE:] == _TAR and not stranger(path)) or _is_whole_safetensors(path)
 
 
 def _is_whole_safetensors(path: Path) -> bool:
@@ -89,6 +89,8 @@ def _is_whole_safetensors(path: Path) -> bool:
 def _refusal(path: Path) -> str:
     if is_pointer(path):
         return f"{path}: is a Git LFS pointer, not the weights themselves; run `git lfs pull` in its repository"
+    if path.suffix.lower() == ".onnx" and is_of_torch(path):
+        return f"{path} is a file of PyTorch under the suffix {path.suffix}; rename it to .pt"
     wanted = "an ONNX file" if path.suffix.lower() == ".onnx" else "a state dict (.pth, .ckpt) or safetensors"
     if reason := stranger(path):
         return f"{path} is {reason}; expected {wanted}"

@@ -19,7 +19,7 @@ from crots.limits import check_claim
 from crots.nets.onnx_outline import outline
 from crots.nets.parts import check_file
 from crots.nets.quiet import onnx_runtime
-from crots.nets.reasons import parsed, reason_of, stranger
+from crots.nets.reasons import is_of_torch, parsed, reason_of, stranger
 
 # Operators whose output size is given by a constant among their inputs.
 _SHAPED_BY = {"ConstantOfShape": 0, "Expand": 1, "RandomNormal": None, "RandomUniform": None}
@@ -51,6 +51,8 @@ def open_session(path: Path, device: torch.device) -> Any:
 
 def unreadable(path: Path, error: BaseException) -> InputError:
     """Returns the error for a file that is not an ONNX file, or one for another version, in one line."""
+    if is_of_torch(path):
+        return InputError(f"{path} is a file of PyTorch under the suffix {path.suffix}; rename it to .pt")
     if text := stranger(path):
         return InputError(f"{path} is {text}; expected an ONNX file")
     reason = reason_of(error)

@@ -109,10 +109,16 @@ def check_label_form(answer: Tensor, images: int, spec: SourceSpec) -> None:
     if answer.ndim != 4 or answer.shape[1] != 1 or len(answer) != images:
         found = tuple(answer.shape)
         raise InputError(
-            f"{spec.path} gave {found} for {images} images, expected labels (N, h, w); check source.output",
+            f"{spec.path} gave {found} for {images} images, expected labels (N, h, w); check `source.output`",
             field="source.output",
         )
     _check_finite(answer, spec)
+    if answer.is_floating_point() and bool((between := answer != answer.round()).any()):
+        raise InputError(
+            f"{spec.path} should output labels, but gave {float(answer[between][0]):.3g}, expected whole numbers; "
+            "export it without scaling, resizing or averaging its labels",
+            field="source.output",
+        )
 
 
 def check_labels(labels: Tensor, spec: SourceSpec) -> None:

@@ -197,6 +197,50 @@ def _unpickle(path: Path) -> Any:
         raise _refused(path, error) from error
 
 
+class _Inert:
+    """Stands for an object of another program that holds no weights, and forgets what it is given."""
+
+    def __init__(self, *_: object, **__: object) -> None: ...
+
+    def __setstate__(self, _: object) -> None: ...
+
+
+class _Items(list[object]):
+    """Stands for a list of another kind, and keeps what is appended."""
+
+    def __init__(self, *_: object) -> None: ...
+
+
+class _Names:
+    """Stands for a dictionary of another kind; torch fills only those of Python."""
+
+    def __new__(cls, *_: object) -> Any:
+        """Makes one of Python instead."""
+        return OrderedDict()
+
+
+# What training programs keep beside the weights: curves, times, states of random numbers, and settings. The stand-in
+# takes the place of the named class or function, which is neither imported nor called.
+_BESIDE: dict[type, tuple[str, ...]] = {
+    _Inert: (
+        *(f"numpy.{core}.multiarray._reconstruct" for core in ("core", "_core")),
+        *(f"numpy.{core}.numeric._frombuffer" for core in ("core", "_core")),
+        "numpy.ndarray",
+        *(f"datetime.{name}" for name in ("datetime", "date", "time", "timedelta", "timezone")),
+        "types.SimpleNamespace", "uuid.UUID", "decimal.Decimal", "typing.Any",
+        *(f"builtins.{name}" for name in ("list", "dict", "tuple", "int", "float", "str")),
+        "omegaconf.dictconfig.DictConfig", "omegaconf.listconfig.ListConfig",
+        "omegaconf.base.ContainerMetadata", "omegaconf.base.Metadata",
+        *(f"omegaconf.nodes.{kind}Node" for kind in ("Any", "String", "Integer", "Float", "Boolean", "Path", "Enum")),
+    ),
+    _Items: ("collections.deque",),
+    _Names: (
+        "collections.defaultdict", "yacs.config.CfgNode", "fvcore.common.config.CfgNode",
+        "detectron2.config.config.CfgNode", "easydict.EasyDict", "addict.addict.Dict", "munch.Munch",
+    ),
+}  # fmt: skip
+
+
 def _plain_containers() -> list[Any]:
     """Harmless things found in checkpoints, by the names they are pickled under; stand-ins where that is enough."""
     lightning = (
@@ -212,7 +256,8 @@ def _plain_containers() -> list[Any]:
         *((pathlib.PurePosixPath, name) for name in paths),
         *((scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
         np.dtype,
-        *(type(np.dtype(name)) for name in ("bool", "int32", "int64", "float32", "float64")),
+        *{type(np.dtype(code)) for code in "?bBhHiIlLqQefdUSO"},
+        *((stand_in, name) for stand_in, names in _BESIDE.items() for name in names),
     ]
 
 

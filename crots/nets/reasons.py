@@ -6,6 +6,7 @@ import codecs
 import contextlib
 import errno
 import re
+import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,15 @@ from crots.errors import CrotsError, InputError
 _LONGEST = 300
 # Bytes of a file that are looked at, and letters of a text that are shown.
 _HEAD, _SHOWN = 64, 40
+# What TFLite writes after the first four bytes.
+_TFLITE = b"TFL3"
+_KERAS = "a model of Keras or TensorFlow; export it as ONNX (tf2onnx)"
+# Names inside the archives of programs that keep whole models in one.
+_ARCHIVES = {
+    "model.weights.h5": _KERAS,
+    "metadata.json": _KERAS,
+    "MAR-INF/MANIFEST.json": "an archive of TorchServe; unpack it, and choose the model file in it",
+}
 # Errors of the disk, which are not about a file's content.
 _OF_THE_DISK = (errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE)
 # The prefix of onnxruntime's messages: a code, the file, and the place in its own sources.
@@ -36,9 +46,12 @@ _STRANGERS = {
     b"\x28\xb5\x2f\xfd": "a zstd archive; unpack it",
     b"Rar!": "a RAR archive; unpack it",
     b"\x89HDF": "an HDF5 file, as Keras writes it; export the model as ONNX",
+    b"\x93NUMPY": "an array of NumPy, not a model; choose the model file",
+    b"ftrt": "an engine of TensorRT, which runs on one kind of GPU only; give the ONNX file that it was built from",
     b"<!doc": "a web page; download the file again",
     b"<html": "a web page; download the file again",
     b"{": "text in JSON, not the weights themselves",
+    b"<?xml": "an XML file, such as the first half of an OpenVINO model; give the ONNX file that it was made from",
     b"gguf": "a GGUF file, which holds rounded weights; use the original ones",
 }
 
@@ -94,8 +107,17 @@ def stranger(path: Path) -> str:
                 return description
         if text := _text(whole):
             return f"text ({text!r}), not a model; choose or download another file"
-        return _archived(path) if whole.startswith(b"PK") else ""
+        if whole[4:8] == _TFLITE or path.name == "saved_model.pb":
+            return _KERAS
+        return _archived(path) if whole.startswith(b"PK") else _taped(path)
     return ""
+
+
+def is_of_torch(path: Path) -> bool:
+    """Whether a file is an archive that PyTorch wrote: weights, a program or an exported one."""
+    with contextlib.suppress(Exception), zipfile.ZipFile(path) as archive:  # it may be damaged in any way
+        return any(name.rpartition("/")[2] in ("data.pkl", "archive_format") for name in archive.namelist())
+    return False
 
 
 def _text(head: bytes) -> str:
@@ -113,7 +135,20 @@ def _archived(path: Path) -> str:
     """What a zip archive is that PyTorch did not write; its own files are such archives too, with a pickle in them."""
     with contextlib.suppress(Exception), zipfile.ZipFile(path) as archive:  # it may be damaged in any way
         names = archive.namelist()
+        if description := next((_ARCHIVES[name] for name in names if name in _ARCHIVES), ""):
+            return description
+        if names and all(name.endswith(".npy") for name in names):
+            return "a file of arrays of NumPy, not a model; choose the model file"
         if names and not any(name.rpartition("/")[2] == "data.pkl" for name in names):
             more = f" and {len(names) - 1} more files" if len(names) > 1 else ""
             return f"a zip archive with {names[0][:80]}{more} in it; unpack it"
+    return ""
+
+
+def _taped(path: Path) -> str:
+    """What a tar archive holds, but for those that the oldest versions of PyTorch wrote."""
+    with contextlib.suppress(Exception), tarfile.open(path, "r:") as archive:  # it may be damaged in any way
+        first = archive.next()
+        if first is not None and first.name not in ("sys_info", "pickle", "tensors", "storages"):
+            return f"a tar archive with {first.name[:80]} in it; unpack it"
     return ""

@@ -70,3 +70,19 @@ def test_convert_labels(crots, refused, city, tmp_path):
     assert (tmp_path / "out" / "label_ids" / "im0.png").is_file()
     assert (tmp_path / "out" / "label_color" / "im0.png").is_file()
     assert "--labels" in refused("convert-labels", "--classes", "camvid", "--out", tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("m.h5", b"\x89HDF\r\n", "Keras"),
+        ("m.tflite", b"\x1c\0\0\0TFL3", "TensorFlow"),
+        ("m.gguf", b"GGUF", "GGUF"),
+        ("m.unknown", b"\1\2\3", "neither an image nor a text file"),
+    ],
+)
+def test_models_of_other_programs_are_no_lists_of_images(crots, tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content + bytes(300))
+    ran = crots("inspect", tmp_path / name)
+    assert ran.code in (1, 2) and message in ran.out + ran.err
+    assert "\0" not in ran.out + ran.err and "\\x00" not in ran.out + ran.err

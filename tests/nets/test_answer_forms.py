@@ -124,6 +124,12 @@ def test_a_blank_image_later_on_is_no_fault_of_the_model():
         (lambda x: x.long(), "abc", "labels", r"gave \(2, 3, 8, 16\) for 2 images, expected labels"),
         (lambda x: torch.cat([x, x]), "abc", "logits", r"gave \(4, 3, 8, 16\) for 2 images, expected \(N, 3, h, w\)"),
         (lambda x: torch.cat([ids(x), ids(x)]), "abc", "labels", r"gave \(4, 1, 8, 16\) for 2 images, expected labels"),
+        (
+            lambda x: ids(x).float() / 4,
+            "abc",
+            "labels",
+            r"but gave 0.\d+, expected whole numbers",
+        ),
         (lambda x: x.mean((1, 2, 3)), "abc", "logits", r"gave \(2,\) for 2 images, expected \(N, 3, h, w\)"),
     ],
 )

@@ -1,12 +1,15 @@
 """Files that hold weights, files that hold code, and files that hold neither."""
 
 import argparse
+import collections
+import datetime
 import errno
 import json
 import os
 import pathlib
 import pickle
 import sys
+import tarfile
 import types
 import zipfile
 
@@ -19,6 +22,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from crots.errors import InputError
+from crots.nets.heads import check_head
 from crots.nets.reading import file_kind, read_weights
 from crots.nets.reasons import parsed
 
@@ -383,3 +387,71 @@ def test_checkpoints_of_openmmlab_are_refused_with_what_helps(tmp_path, monkeypa
     torch.save({"state_dict": STATE, "message_hub": {"loss": module.HistoryBuffer()}}, tmp_path / "iter.pth")
     with pytest.raises(InputError, match=r"mmengine.logging.history_buffer.HistoryBuffer.*give an ONNX export"):
         read_weights(tmp_path / "iter.pth")
+
+
+@pytest.mark.parametrize("new", [True, False])
+def test_what_training_programs_keep_beside_the_weights_is_passed_over(tmp_path, new):
+    beside = {
+        "curve": np.arange(4.0),
+        "best": np.float32(3),
+        "random": np.random.default_rng(0).bit_generator.state,
+        "older": np.random.get_state(),
+        "when": datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC),
+        "took": datetime.timedelta(seconds=3),
+        "meters": collections.defaultdict(list, loss=[1.0]),
+        "window": collections.deque([1, 2], maxlen=3),
+        "settings": types.SimpleNamespace(lr=0.1),
+    }
+    for name, value in beside.items():
+        torch.save({"model": STATE, name: value}, tmp_path / "c.pth", _use_new_zipfile_serialization=new)
+        assert same(read_weights(tmp_path / "c.pth").tensors), name
+
+
+def test_settings_of_other_packages_are_neither_imported_nor_missed(tmp_path, monkeypatch):
+    hydra, yacs = types.ModuleType("omegaconf.dictconfig"), types.ModuleType("yacs.config")
+    hydra.DictConfig = type("DictConfig", (), {"__module__": hydra.__name__})
+    yacs.CfgNode = type("CfgNode", (dict,), {"__module__": yacs.__name__})
+    for module in (hydra, yacs):
+        monkeypatch.setitem(sys.modules, module.__name__.partition(".")[0], types.ModuleType("package"))
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    settings = hydra.DictConfig()
+    settings.lr = 0.1
+    content = {"state_dict": STATE, "hyper_parameters": settings, "cfg": yacs.CfgNode(lr=0.1)}
+    torch.save(content, tmp_path / "c.ckpt")
+    monkeypatch.undo()
+    assert same(read_weights(tmp_path / "c.ckpt").tensors)
+    assert not {"omegaconf", "yacs"} & sys.modules.keys()
+
+
+def _zip(path, *names):
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in names:
+            archive.writestr(name, "x")
+
+
+def _tar(path, *names):
+    with tarfile.open(path, "w") as archive:
+        for name in names:
+            archive.addfile(tarfile.TarInfo(name))
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "message"),
+    [
+        ("m.keras", lambda path: _zip(path, "metadata.json", "config.json", "model.weights.h5"), "Keras.*as ONNX"),
+        ("m.tflite", lambda path: path.write_bytes(b"\x1c\0\0\0TFL3" + bytes(300)), "TensorFlow.*as ONNX"),
+        ("saved_model.pb", lambda path: path.write_bytes(b"\x08\x01\x12\x9a\x01" + bytes(300)), "TensorFlow.*as ONNX"),
+        ("m.npz", lambda path: np.savez(path, a=np.zeros(3)), "arrays of NumPy, not a model"),
+        ("m.npy", lambda path: np.save(path, np.zeros(3)), "array of NumPy, not a model"),
+        ("m.mar", lambda path: _zip(path, "MAR-INF/MANIFEST.json", "m.pt"), "TorchServe; unpack it"),
+        ("m.tar", lambda path: _tar(path, "m/config.json", "m/model.safetensors"), "tar archive with m/config.json"),
+        ("m.pth", lambda path: _tar(path, "m/model.pth"), "tar archive with m/model.pth in it; unpack it"),
+        ("m.engine", lambda path: path.write_bytes(b"ftrt" + bytes(300)), "TensorRT.*ONNX"),
+        ("m.xml", lambda path: path.write_text("<?xml version='1.0'?><net></net>"), "OpenVINO.*ONNX"),
+    ],
+)
+def test_models_of_other_programs_are_named_with_what_to_give_instead(tmp_path, name, make, message):
+    make(tmp_path / name)
+    for read in (read_weights, check_head):
+        with pytest.raises(InputError, match=message):
+            read(tmp_path / name)

@@ -13,6 +13,7 @@ from torch import nn
 from crots.card import CAFFE, ModelCard, Normalisation
 from crots.config import Size
 from crots.errors import InputError
+from crots.nets.heads import check_head
 from crots.nets.model import create_model
 from crots.nets.quiet import torch_jit
 from crots.nets.source import NetworkSource, OnnxSource, ProgramSource, load_exported, open_source
@@ -504,3 +505,22 @@ def test_normalisation_in_other_units_is_refused(tmp_path, given, message):
 def test_images_of_other_channels_are_refused_at_once(tmp_path):
     with pytest.raises(InputError, match="takes images of 1 channel"):
         open_source(write_onnx(tmp_path / "m.onnx", shape=("n", 1, "h", "w")), options=TOLD, classes=ABC)
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])
+def test_a_program_of_half_precision_gets_such_images(tmp_path, kind):
+    with torch_jit():
+        traced = torch.jit.trace(Toy().to(kind), torch.zeros(1, 3, 8, 16, dtype=kind))
+        torch.jit.save(traced, str(tmp_path / "m.pt"))
+    source = open_source(tmp_path / "m.pt", options=TOLD, classes=ABC, trust=True)
+    found, wanted = source.logits(some_images()), expected_logits(some_images())
+    assert found.dtype == torch.float32 and torch.allclose(found, wanted, rtol=0.02, atol=4)
+
+
+@pytest.mark.parametrize("writer", [write_torchscript, write_exported, lambda path: torch.save(WEIGHT.shape, path)])
+def test_a_file_of_torch_under_the_suffix_of_onnx_says_so(tmp_path, writer):
+    writer(tmp_path / "m.pt2")
+    (tmp_path / "m.pt2").rename(tmp_path / "m.onnx")
+    for opened in (lambda path: open_source(path, options=TOLD, classes=ABC, trust=True), check_head):
+        with pytest.raises(InputError, match=r"m.onnx is a file of PyTorch under the suffix .onnx; rename it to .pt"):
+            opened(tmp_path / "m.onnx")

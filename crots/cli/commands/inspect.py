@@ -16,7 +16,11 @@ from crots.folders import is_model_folder
 from crots.project import CONFIG_NAME, Project
 from crots.project_status import statuses
 
-MODEL_SUFFIXES = (".pth", ".pt", ".pt2", ".ckpt", ".bin", ".pkl", ".safetensors", ".onnx")
+MODEL_SUFFIXES = (
+    ".pth", ".pt", ".pt2", ".ckpt", ".bin", ".pkl", ".safetensors", ".onnx",
+    # Those of other programs, which are not read, but named.
+    ".h5", ".hdf5", ".keras", ".tflite", ".pb", ".gguf", ".pdparams", ".pdmodel", ".engine", ".mlmodel", ".mar", ".ptl",
+)  # fmt: skip
 
 
 def configure(parser: Parser, profile: Profile) -> None:
