@@ -43,7 +43,9 @@ _SURENESS = (0.97, 0.9, 0.66, 0.98, 0.85, 0.9, 0.62, 0.5, 0.8, 0.72, 0.68)
 _START = 1_700_000_000.0
 
 
-def make_fake_project(folder: Path, *, rounds: int = 2, until: str = "export", sections: Any = None) -> Project:
+def make_fake_project(
+    folder: Path, *, rounds: int = 2, until: str = "export", sections: Any = None, classes: ClassSet | None = None
+) -> Project:
     """Writes target, validation and source folders and, in ``folder / "project"``, a project whose stages are done.
 
     Args:
@@ -51,8 +53,9 @@ def make_fake_project(folder: Path, *, rounds: int = 2, until: str = "export", s
         rounds: how many ``adapt-N`` stages.
         until: the last stage that is done: one of ``Project.stage_keys()``; ``""`` does none.
         sections: options that differ, ``{"adapt": {"mix": "cutmix"}}``.
+        classes: the target's, where ``sections`` name others than CamVid's; the scenes show them in place of those.
     """
-    classes = load_class_set(CLASSES)
+    classes = classes or load_class_set(CLASSES)
     _write_data(folder, classes)
     project = Project.create(folder / "project", _config(folder, rounds, sections or {}))
     keys = project.stage_keys()
@@ -103,6 +106,12 @@ def scene(index: int) -> tuple[np.ndarray, np.ndarray]:
     return image.copy(), labels.copy()
 
 
+def scene_in(classes: ClassSet, index: int) -> tuple[np.ndarray, np.ndarray]:
+    """The same in other classes than CamVid's, by their number."""
+    image, labels = scene(index)
+    return image, labels % len(classes)
+
+
 @cache
 def _scene(index: int) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(index)
@@ -134,12 +143,12 @@ def confidence_of(labels: np.ndarray, index: int) -> np.ndarray:
 
 def _write_data(folder: Path, classes: ClassSet) -> None:
     for index, key in enumerate(KEYS):
-        image, labels = scene(index)
+        image, labels = scene_in(classes, index)
         write_image(folder / "target" / f"{key}.png", image)
         write_labels(folder / "source" / "label_ids" / f"{key}.png", labels)
         write_confidence(folder / "source" / "confidence" / f"{key}.png", confidence_of(labels, index))
     for index in range(VALIDATION_IMAGES):
-        image, labels = scene(50 + index)
+        image, labels = scene_in(classes, 50 + index)
         write_image(folder / "val" / "images" / f"val_{index}.png", image)
         write_labels(folder / "val" / "labels" / f"val_{index}.png", labels)
         write_labels(folder / "source" / "label_ids" / f"val_{index}.png", labels)
@@ -171,7 +180,7 @@ def _write_stage(project: Project, key: str, classes: ClassSet) -> float | None:
 def _write_pseudo_labels(out: Path, classes: ClassSet) -> None:
     rows, total = [], ClassStatistics(len(classes))
     for index, key in enumerate(KEYS):
-        labels = scene(index)[1]
+        labels = scene_in(classes, index)[1]
         confidence = confidence_of(labels, index)
         write_labels(out / "label_ids" / f"{key}.png", labels)
         write_colours(out / "label_color" / f"{key}.png", labels, classes.palette_array())
@@ -189,7 +198,8 @@ def _write_pseudo_labels(out: Path, classes: ClassSet) -> None:
 
 
 def _write_patches(out: Path, classes: ClassSet) -> None:
-    maps = {key: (scene(index), confidence_of(scene(index)[1], index)) for index, key in enumerate(KEYS)}
+    scenes = {key: scene_in(classes, index) for index, key in enumerate(KEYS)}
+    maps = {key: (found, confidence_of(found[1], index)) for index, (key, found) in enumerate(scenes.items())}
     total = ClassStatistics(len(classes))
     for (_, labels), confidence in maps.values():
         total.add(labels, confidence)
@@ -251,7 +261,7 @@ def _predicted(subject: str, classes: ClassSet) -> Iterator[tuple[Any, Any]]:
     step = 0 if subject == "source" else 1 if subject == "baseline" else 1 + int(subject.removeprefix("adapt-"))
     rng = np.random.default_rng(7)
     for index in range(VALIDATION_IMAGES):
-        truth = scene(50 + index)[1]
+        truth = scene_in(classes, 50 + index)[1]
         wrong = rng.random(truth.shape) < 0.4 / (1 + step)
         yield truth, np.where(wrong, rng.integers(0, len(classes), truth.shape), truth).astype(np.uint8)
 
