@@ -16,7 +16,7 @@ from typing import Any
 from crots.card import IMAGENET, ModelCard, Normalisation, read_card
 from crots.config import Size
 from crots.errors import InputError
-from crots.files import is_file, write_json
+from crots.files import is_file, is_pointer, write_json
 from crots.records import read_object
 from crots.taxonomy import MOST_CLASSES, ClassSet
 
@@ -25,6 +25,8 @@ HEAD = "hf:"
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 PREPROCESSOR = "preprocessor_config.json"
+# Where newer versions of transformers keep it if the model takes text too, and its entry there.
+_PROCESSOR, _OF_IMAGES = "processor_config.json", "image_processor"
 # The file in which albumentations stores transforms, beside a model of segmentation-models-pytorch.
 TRANSFORMS = "albumentations_config_eval.json"
 # What a folder that is written holds.
@@ -48,6 +50,8 @@ MODEL_CLASSES = (
 )  # fmt: skip
 # Heads of the names of networks that such a folder can hold.
 _FOLDER_NETS = (HEAD, "smp:")
+# The weights of a folder in parts, or as a pickle, and the lists of such parts.
+_PART = re.compile(r"(?:pytorch_)?model[-.].*(?:safetensors|bin|json)|pytorch_model\.bin")
 _UNNAMED = re.compile(r"LABEL_\d+")
 _REMEDY = "copy the model's folder again"
 _SIZE = Size(512, 512)
@@ -67,8 +71,40 @@ def check_model_file(path: Path) -> None:
         InputError: it is neither.
     """
     if not is_file(path) and not is_model_folder(path):
-        found = f"a folder without {CONFIG}" if path.is_dir() else "no such file"
-        raise InputError(f"{path}: {found}, expected a model file or training checkpoint; check the path")
+        found, remedy = why_no_model(path)
+        raise InputError(f"{path}: {found}, expected a model file or training checkpoint; {remedy}")
+
+
+def why_no_model(path: Path) -> tuple[str, str]:
+    """Returns what lies at a path that is neither a model file nor the folder of a model, and what to do."""
+    if not path.is_dir():
+        # Models of a hub have names of two words.
+        named = not path.is_absolute() and len(path.parts) == 2 and not path.parent.is_dir()
+        remedy = "if it is a name on a hub, download that model first, and give its folder" if named else ""
+        return "no such file", remedy or "check the path"
+    if is_file(path / "adapter_config.json"):
+        return "an adapter alone (PEFT)", "merge it into its model (merge_and_unload), and save that"
+    if is_file(path / "saved_model.pb"):
+        return "a model of TensorFlow", "export it as ONNX (tf2onnx)"
+    # The cache of a hub keeps each version in a folder of its own.
+    inner = [folder.parent for form in ("*", "snapshots/*") for folder in sorted(path.glob(f"{form}/{CONFIG}"))]
+    if inner:
+        return f"a folder without {CONFIG}", f"give the folder in it that has one, {inner[-1]}"
+    return f"a folder without {CONFIG}", "check the path"
+
+
+def check_whole(path: Path) -> None:
+    """Raises an error for a file that is a part of a model folder, and says little without it.
+
+    Raises:
+        InputError: it is.
+    """
+    if (path.name in WRITTEN or _PART.fullmatch(path.name)) and is_model_folder(path.parent):
+        raise InputError(
+            f"{path} is a part of the model in the folder {path.parent}, whose other files say its network and "
+            "classes; give that folder",
+            field="source.file",
+        )
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -77,6 +113,10 @@ def read_config(folder: Path) -> dict[str, Any]:
     Raises:
         InputError: it is missing or damaged, of a kind that gives no logits for pixels, or asks for code of its own.
     """
+    if is_pointer(folder / CONFIG):
+        raise InputError(
+            f"{folder / CONFIG}: is a Git LFS pointer, not the configuration; run `git lfs pull` in its repository"
+        )
     found = read_object(folder / CONFIG, remedy=_REMEDY)
     if found is None:
         raise InputError(f"{folder}: holds no {CONFIG}, expected the folder of a transformers model; check the path")
@@ -234,7 +274,7 @@ def class_names(config: dict[str, Any], folder: Path) -> list[str]:
     segmentation-models-pytorch keeps no names, so they are those that transformers would make up.
 
     Raises:
-        InputError: there are none, or a single one.
+        InputError: there are none.
     """
     labels: Any = config.get("id2label")
     if is_smp(config) or "id2label" not in config:
@@ -247,9 +287,8 @@ def class_names(config: dict[str, Any], folder: Path) -> list[str]:
         key = "classes gives no number of" if is_smp(config) else "id2label names no"
         raise InputError(f"{folder / CONFIG}: {key} classes 0, 1, 2 ...; correct it")
     if count == 1:
-        raise InputError(
-            f"{folder}: gives one score per pixel, expected one for each of two classes or more; give its predictions"
-        )
+        # One score per pixel, that of the second class against the first.
+        names = ["LABEL_0", "LABEL_1"] if unnamed(names) else ["background", *names]
     # Names may repeat, as in ADE20K.
     return [name if names.index(name) == number else f"{name} ({number})" for number, name in enumerate(names)]
 
@@ -295,6 +334,8 @@ def _normalisation(folder: Path) -> Normalisation:
     """What its image processor does to RGB in 0..255: multiply, subtract, divide."""
     found = read_object(folder / PREPROCESSOR, remedy=_REMEDY)
     if found is None:
+        found = (read_object(folder / _PROCESSOR, remedy=_REMEDY) or {}).get(_OF_IMAGES)
+    if not isinstance(found, dict):
         raise InputError(
             f"{folder}: holds no {PREPROCESSOR}, which says how images are normalised; copy it from the original model"
         )

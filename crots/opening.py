@@ -25,7 +25,7 @@ from crots.data.sizes import propose_size, proposed_tile
 from crots.data.tiles import Tiling
 from crots.errors import InputError
 from crots.files import expanded, file_or_name
-from crots.folders import check_student, folder_card, is_model_folder, unnamed
+from crots.folders import check_student, check_whole, folder_card, is_model_folder, unnamed, why_no_model
 from crots.methods.patches import cell_size
 from crots.methods.rare import asked_rare
 from crots.nets.checkpoint_cards import checkpoint_card
@@ -364,7 +364,12 @@ class Inputs:
             raise InputError("no source is named; give `source.file` or `source.predictions`", field="source.file")
         path = self.path(file)
         check_units(self.config.source)
-        return path if is_model_folder(path) else present(path, "the source model", "source.file")
+        if is_model_folder(path):
+            return path
+        if path.is_dir() or not path.exists():
+            found, remedy = why_no_model(path)
+            raise InputError(f"{path}: {found}, expected the source model; {remedy}", field="source.file")
+        return path
 
     @cached_property
     def source_card(self) -> ModelCard | None:
@@ -385,6 +390,8 @@ class Inputs:
         named, card = self.config.source.net, self.source_card
         # A program is no network whose weights could be taken.
         if card is None or named == card.net or closed(self.source_file):
+            if card is None and not named:
+                check_whole(self.source_file)
             check_net(named or DEFAULT_NET, "source.net")
             return named or DEFAULT_NET
         if is_factory(card.net):

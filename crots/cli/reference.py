@@ -124,7 +124,8 @@ _FILES = (
     ),
     (
         "a folder with `config.json` and safetensors",
-        "a model of transformers (extra `transformers`) or segmentation-models-pytorch (extra `zoo`), see below",
+        "a model of transformers (extra `transformers`) or segmentation-models-pytorch (extra `zoo`), see below; give "
+        "the folder, not one of its files",
     ),
     (
         "ONNX (`.onnx`)",
@@ -148,7 +149,8 @@ _FILES = (
     ),
 )
 _FOLDERS = """Classes come from `id2label` (or `num_labels`), which has to name as many as the weights have, and the
-normalisation from `preprocessor_config.json`. The adapted model can be written back in this form
+normalisation from `preprocessor_config.json` (or `processor_config.json`). One score per pixel, as for a sigmoid, is
+that of the second of two classes. The adapted model can be written back in this form
 ([Exporting](../guide/exporting.md)). Folders that require code of their own (`auto_map`) and weights as pickles
 (`pytorch_model.bin`) are refused, with what to do.
 """

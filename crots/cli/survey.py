@@ -159,6 +159,8 @@ class _Surveyor:
         net = "" if closed(file) else self.inputs.source_net
         self.found.facts["source"] = {"file": str(self.config.source.file), "net": net}
         own = ", as the file says" if self.inputs.source_card else ""
+        if not self.inputs.source_card and not self.config.source.net:
+            own = ", by default; --net names another"
         self.found.lines.append(f"source: {self.config.source.file}" + (f" ({net}{own})" if net else ""))
 
     def _predictions(self, target: Dataset | None, validation: Dataset | None) -> None:

@@ -36,6 +36,7 @@ class Fitted:
         foreign: weights in the network's own parts that it does not have, as a ResNet-101 has over a ResNet-50.
         headless: the file has no classifier that could serve, for the reason given.
         normalisation: what the weights were trained with, where the form implies it.
+        origin: what the file's keys say of the program it is from, for messages; empty where that does not matter.
     """
 
     tensors: dict[str, Tensor]
@@ -46,6 +47,7 @@ class Fitted:
     foreign: list[str] = field(default_factory=list)
     headless: str = ""
     normalisation: Normalisation | None = None
+    origin: str = ""
 
     def leave_out(self, keys: Iterable[str]) -> None:
         """Drops these keys."""

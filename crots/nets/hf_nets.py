@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from crots.card import ModelCard
+from crots.card import ModelCard, Normalisation
 from crots.config import Size
 from crots.errors import InputError
 from crots.files import is_file
@@ -29,7 +29,6 @@ from crots.folders import (
     PREPROCESSOR,
     TRANSFORMS,
     WEIGHTS,
-    class_names,
     fixed_size,
     folder_card,
     is_query,
@@ -41,6 +40,7 @@ from crots.folders import (
 from crots.nets import smp_nets
 from crots.nets.info import Family, NetInfo
 from crots.nets.names import HF_PATTERN
+from crots.nets.parts import INDEX
 from crots.nets.queries import log_probabilities
 from crots.nets.reasons import parsed
 from crots.records import read_object
@@ -183,7 +183,7 @@ def info(name: str) -> NetInfo:
     """
     folder = Path(name.removeprefix(HEAD))
     if is_smp(config := read_config(folder)):
-        return smp_nets.info_of(name, lambda: build(name, 2), refined(folder_card(folder)).normalisation)
+        return smp_nets.info_of(name, lambda: build(name, 2), _normalisation(folder_card(folder), config))
     # Those of one size are given images of any.
     multiple = 1 if fixed_size(config, folder) else _MULTIPLE
     return NetInfo(name, "hf", folder_card(folder).normalisation, multiple=multiple, encoder=_encoder(config))
@@ -201,12 +201,18 @@ def pretrained(name: str) -> nn.Module:
 
 
 def refined(card: ModelCard) -> ModelCard:
-    """The card of a folder, with the normalisation of the encoder where none of its files says one."""
-    folder = Path(card.net.removeprefix(HEAD))
-    config = read_config(folder)
-    if not is_smp(config) or CARD in config or is_file(folder / TRANSFORMS):
+    """The card of a folder, with the normalisation and the size of the encoder where none of its files says one."""
+    config = read_config(Path(card.net.removeprefix(HEAD)))
+    if not is_smp(config):
         return card
-    return dataclasses.replace(card, normalisation=smp_nets.normalisation(str(config.get("encoder_name"))))
+    size = card.size if CARD in config else info(card.net).fixed or card.size
+    return dataclasses.replace(card, normalisation=_normalisation(card, config), size=size)
+
+
+def _normalisation(card: ModelCard, config: dict[str, Any]) -> Normalisation:
+    if CARD in config or is_file(Path(card.net.removeprefix(HEAD)) / TRANSFORMS):
+        return card.normalisation
+    return smp_nets.normalisation(str(config.get("encoder_name")))
 
 
 def _encoder(config: dict[str, Any]) -> tuple[str, ...]:
@@ -252,8 +258,14 @@ def read_state(folder: Path) -> dict[str, Tensor]:
 
 def _check_safetensors(folder: Path) -> None:
     """Raises an error that says what to do with a folder without weights, or whose weights are a pickle."""
-    if next(folder.glob("*.safetensors"), None):
+    parts = sorted(folder.glob("*.safetensors"))
+    if is_file(folder / WEIGHTS) or is_file(folder / (WEIGHTS + INDEX)):
         return
+    if parts:
+        raise InputError(
+            f"{folder}: holds {parts[0].name}, and neither {WEIGHTS} nor {WEIGHTS}{INDEX}, which lists the parts; copy "
+            "that file from the original model"
+        )
     pickles = [name for name in ("pytorch_model.bin", "pytorch_model.bin.index.json") if is_file(folder / name)]
     if not pickles:
         raise InputError(f"{folder}: holds no {WEIGHTS}, which are the weights; copy it from the original model")
@@ -271,7 +283,8 @@ def _first(keys: Sequence[str]) -> str:
 def _sizes(differing: Sequence[tuple[Any, ...]], folder: Path) -> str:
     """What weights of other sizes than in the configuration mean: most often, another number of classes."""
     key, stored, wanted = (differing[0] + ((), ()))[:3]
-    count = len(class_names(read_config(folder), folder))
+    config = read_config(folder)
+    count = len(config["id2label"]) if isinstance(config.get("id2label"), dict) else config.get("num_labels", 2)
     if stored and wanted and stored[0] != wanted[0] and stored[1:] == wanted[1:] and wanted[0] == count:
         return f"they are of {stored[0]} classes, and it names {count}; correct id2label, which has to name each"
     return f"{key} is {tuple(stored)}, expected {tuple(wanted)}; copy the folder again"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from crots.card import IMAGENET, Normalisation
+from crots.config import Size
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class NetInfo:
         family: the first word of the name (``deeplabv2``, ``torchvision``, ``compact``); ``user`` of a factory.
         normalisation: what its usual pretrained weights expect; a model may override it.
         multiple: both sides of its input must be multiples of this; 1 takes any size.
+        fixed: the only size of images that it takes; None for any.
         align_corners: how its logits are up-sampled to the input's size.
         encoder: what the names of the encoder's parameters begin with; the others are the head's, which may learn at
             a higher rate. Empty where nothing is known.
@@ -28,6 +30,7 @@ class NetInfo:
     family: str
     normalisation: Normalisation = IMAGENET
     multiple: int = 1
+    fixed: Size | None = None
     align_corners: bool = False
     encoder: tuple[str, ...] = ()
 

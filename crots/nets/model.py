@@ -126,6 +126,12 @@ class Model(nn.Module):
         Raises:
             InputError: a side is no multiple of ``info.multiple``; the message names the nearest size.
         """
+        if self.info.fixed not in (None, Size(width, height)):
+            raise InputError(
+                f"net {self.card.net} takes images of {self.info.fixed} only, found {width}x{height}; set the working "
+                f"size to {self.info.fixed} (`data.size`), or cut the images into tiles of that size (`data.tile`)",
+                field="data.size",
+            )
         multiple = self.info.multiple
         if width % multiple == 0 and height % multiple == 0:
             return

@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_model
 from torch import Tensor, nn
 
 from crots.card import IMAGENET, ModelCard, Normalisation
-from crots.config import unknown_name
+from crots.config import Size, unknown_name
 from crots.errors import InputError
 from crots.files import is_file
 from crots.folders import HEAD, WEIGHTS, write_config
@@ -185,7 +185,16 @@ def info_of(name: str, build: Callable[[], nn.Module], normalisation: Normalisat
         # Some encoders compute their layout with tensors, which the meta device cannot; an unknown name fails here too.
         net = build()
     multiple = int(getattr(getattr(net, "encoder", None), "output_stride", 32))
-    return NetInfo(name, "smp", normalisation, multiple=multiple, encoder=("encoder.",))
+    fixed = next(filter(None, map(_only_size, net.modules())), None)
+    return NetInfo(name, "smp", normalisation, multiple=multiple, fixed=fixed, encoder=("encoder.",))
+
+
+def _only_size(part: nn.Module) -> Size | None:
+    """The only size of images that a part of a timm encoder takes, as of one that has learnt positions; or None."""
+    size = getattr(part, "img_size", None)
+    if not getattr(part, "strict_img_size", False) or not isinstance(size, tuple) or len(size) != 2:
+        return None
+    return Size(int(size[1]), int(size[0]))
 
 
 def normalisation(encoder: str) -> Normalisation:

@@ -135,7 +135,7 @@ def _open_network(request: _Request, *, trust: bool) -> Source:
         model.set_normalisation(wanted)
     if options.size:
         model.check_size(*options.size)
-    facts = SourceSpec(request.path, model.card, fixed=options.size, multiple=model.info.multiple)
+    facts = SourceSpec(request.path, model.card, fixed=options.size or model.info.fixed, multiple=model.info.multiple)
     return NetworkSource(model.to(request.device), facts, report)
 
 

@@ -22,12 +22,12 @@ from crots.card import CARD_KEY, ModelCard, Normalisation
 from crots.config import Size
 from crots.errors import InputError
 from crots.files import atomic_path
-from crots.folders import unnamed
+from crots.folders import check_whole, unnamed
 from crots.limits import check_claim
 from crots.nets.forms import Fitted, fit, grouped
 from crots.nets.model import Model, create_model
 from crots.nets.reading import WeightsFile, read_weights
-from crots.nets.registry import net_bytes
+from crots.nets.registry import net_bytes, net_info
 from crots.training_options import Start
 
 if TYPE_CHECKING:
@@ -87,6 +87,19 @@ class LoadReport:
         return (*rows, *self.notes)
 
 
+def _hint(tensors: Mapping[str, Tensor]) -> str:
+    """What the names of a file's tensors say of the program that it is from, if that has networks unknown here."""
+    heads = {key.removeprefix("module.").removeprefix("model.").partition(".")[0] for key in tensors}
+    if "decode_head" not in heads:
+        return ""
+    if "backbone" in heads:
+        return (
+            "; it seems to be a checkpoint of mmsegmentation, whose networks are not known here: give an ONNX export "
+            "of the model (by mmdeploy), or a folder of its predictions"
+        )
+    return "; it seems to be from transformers: give the whole folder of the model, with its config.json"
+
+
 def load_weights(
     net: nn.Module,
     tensors: Mapping[str, Tensor],
@@ -109,6 +122,7 @@ def load_weights(
     """
     state = {key: value for key, value in net.state_dict().items() if isinstance(value, Tensor)}
     fitted = fit(tensors, state, prefix=prefix, name=name)
+    fitted.origin = _hint(tensors)
     _check_numbers(fitted, state, name)
     _settle_shapes(fitted, state, name, purpose)
     chosen = {key: tensor for key, tensor in fitted.tensors.items() if key in state}
@@ -142,9 +156,16 @@ def _settle_shapes(fitted: Fitted, state: Mapping[str, Tensor], name: str, purpo
         key = wrong[0]
         raise InputError(
             f"{name} is for another network: {key} is {_shape(fitted.tensors[key])} in the file and "
-            f"{_shape(state[key])} in the network ({len(wrong)} tensors differ); give the network it was trained with",
+            f"{_shape(state[key])} in the network ({len(wrong)} tensors differ); give the network it was trained with"
+            f"{fitted.origin}",
             field="net",
         )
+    if pair == (1, 2):
+        # softmax of (0, s) is the sigmoid of s.
+        for key in wrong:
+            fitted.tensors[key] = torch.cat([torch.zeros_like(fitted.tensors[key]), fitted.tensors[key]])
+        fitted.notes.append("one score per pixel, as for a sigmoid: taken as that of the second class")
+        return
     if purpose == "source":
         raise InputError(
             f"{name} gives {pair[0]} classes ({wrong[0]}), the class set has {pair[1]}; "
@@ -190,7 +211,7 @@ def _check(report: LoadReport, fitted: Fitted, state: Mapping[str, Tensor], name
         raise InputError(
             f"{name} is for another network: it holds {share:.0%} of the encoder's tensors; missing "
             f"{grouped(report.missing)}; unknown {grouped(report.unexpected) or 'none'}; "
-            "give the network it was trained with, or the prefix of its keys",
+            f"give the network it was trained with, or the prefix of its keys{fitted.origin}",
             field="net",
         )
     if len(fitted.foreign) > (_FOREIGN_START * len(report.matched) if purpose == "start" else 0):
@@ -209,7 +230,7 @@ def _check(report: LoadReport, fitted: Fitted, state: Mapping[str, Tensor], name
         )
     raise InputError(
         f"{name} does not fill the network: missing {grouped(report.missing)}, first {report.missing[0]}; unknown "
-        f"{grouped(report.unexpected) or 'none'}; give the network it was trained with",
+        f"{grouped(report.unexpected) or 'none'}; give the network it was trained with{fitted.origin}",
         field="net",
     )
 
@@ -320,14 +341,17 @@ def model_of(
         if not trust:
             check_claim(path, net_bytes(net, len(classes)), f"its network {net} of {len(classes)} classes")
         size, normalisation = size or card.size, normalisation or card.normalisation
+    if not net:
+        check_whole(path)
     if not net or classes is None:
         lacking = " and ".join(word for word, given in (("its network", net), ("its classes", classes)) if not given)
         raise InputError(
             f"{path} holds plain weights and does not say {lacking}; name them (`source.net`, `task.classes`), "
-            "or give a safetensors file written by crots export",
+            f"or give a safetensors file written by crots export{_hint(found.tensors)}",
             field="net",
         )
-    model = create_model(net, classes, size or PUBLISHED_SIZE, normalisation=normalisation, trust=trust)
+    size = net_info(net, trust=trust).fixed or size or PUBLISHED_SIZE
+    model = create_model(net, classes, size, normalisation=normalisation, trust=trust)
     if found.card:
         kept = {name: getattr(found.card, name) for name in ("note", "oracle", "tile_overlap")}
         model.card = dataclasses.replace(model.card, **kept)

@@ -1,10 +1,12 @@
 """Folders of transformers' models: classes and normalisation from their own files, weights without code."""
 
 import dataclasses
+import json
 import shutil
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from crots.config import Size
 from crots.errors import InputError, StageError
-from crots.folders import WRITTEN, folder_card
+from crots.folders import WRITTEN, check_model_file, folder_card
 from crots.nets.hf_nets import build, package
 from crots.nets.model import create_model
 from crots.nets.source import open_source
@@ -223,3 +225,65 @@ def test_threads_that_import_the_package_at_the_same_time_all_get_it(tmp_path, m
         time.sleep(0.3)
         imported.touch()
         assert hasattr(first.result(), "Model") and hasattr(second.result(), "Model")
+
+
+def test_the_processor_may_lie_among_others(tmp_path):
+    described(tmp_path / "m", processor=None)
+    (tmp_path / "m" / "processor_config.json").write_text(json.dumps({"image_processor": PROCESSOR}))
+    assert folder_card(tmp_path / "m").normalisation.mean == pytest.approx((123.675, 116.28, 103.53))
+
+
+def test_a_configuration_that_was_not_fetched_is_named(tmp_path):
+    described(tmp_path / "m")
+    (tmp_path / "m" / "config.json").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 12\n")
+    with pytest.raises(InputError, match=r"config.json: is a Git LFS pointer.*git lfs pull"):
+        folder_card(tmp_path / "m")
+
+
+def test_parts_without_their_list_are_named(segformer):
+    _, folder = segformer
+    (folder / "model.safetensors").rename(folder / "model-00001-of-00002.safetensors")
+    with pytest.raises(InputError, match=r"holds model-00001-of-00002.safetensors, and neither .*index.json"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "model.safetensors.index.json"])
+def test_a_file_of_a_folder_is_no_model_by_itself(segformer, name):
+    _, folder = segformer
+    (folder / "model.safetensors.index.json").write_text('{"weight_map": {"a": "model.safetensors"}}')
+    config = override(ProjectConfig(), {"source.file": str(folder / name), "task.classes": "demo"})
+    with pytest.raises(InputError, match=r"is a part of the model in the folder .*give that folder"):
+        _ = Inputs(config, folder).source_net
+    if name == "model.safetensors":
+        with pytest.raises(InputError, match=r"is a part of the model in the folder"):
+            load_model(folder / name)
+
+
+@pytest.mark.parametrize(
+    ("inner", "message"),
+    [
+        ("sub/config.json", "give the folder in it that has one, .*sub"),
+        ("snapshots/abc/config.json", "give the folder in it that has one, .*abc"),
+        ("adapter_config.json", "an adapter alone .*merge"),
+        ("saved_model.pb", "TensorFlow; export it as ONNX"),
+        ("other.txt", "a folder without config.json"),
+    ],
+)
+def test_a_folder_that_is_no_model_says_what_to_give(tmp_path, inner, message):
+    (tmp_path / "m" / inner).parent.mkdir(parents=True)
+    (tmp_path / "m" / inner).write_text("{}")
+    config = override(ProjectConfig(), {"source.file": "m", "task.classes": "demo"})
+    for opened in (check_model_file, lambda path: Inputs(config, path.parent).source_file):
+        with pytest.raises(InputError, match=message.replace("; export", ".*export")):
+            opened(tmp_path / "m")
+
+
+def test_a_name_on_a_hub_is_no_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="if it is a name on a hub, download that model first"):
+        check_model_file(Path("nvidia/segformer-b0"))
+
+
+def test_a_folder_of_one_label_has_two_classes(tmp_path):
+    card = folder_card(described(tmp_path / "m", id2label={"0": "vessel"}))
+    assert card.classes["names"] == ["background", "vessel"]

@@ -12,6 +12,7 @@ from crots.errors import InputError
 from crots.folders import MODEL_CLASSES, folder_card
 from crots.nets.export import export_as
 from crots.nets.model import create_model
+from crots.nets.registry import net_info
 from crots.nets.source import open_source
 from crots.nets.weights import load_into, load_model
 from crots.opening import Inputs
@@ -81,7 +82,6 @@ def test_normalisation_is_that_of_the_encoder_or_of_the_transforms_beside_it(tmp
     [
         ({"_model_class": "os"}, "expected one of DPT, DeepLabV3"),
         ({"in_channels": 4}, "takes images of 4 channels"),
-        ({"classes": 1}, "one score per pixel"),
         ({"classes": "many"}, "gives no number of classes"),
         ({"encoder_name": "hf-hub:someone/else"}, "expected the name of one"),
         ({"encoder_name": "tu-no_such"}, "no_such"),
@@ -123,3 +123,33 @@ def test_a_student_goes_back_as_a_folder(tmp_path, net):
     with torch.no_grad():
         assert torch.equal(loaded(batch), student(batch))
         assert torch.equal(again(student.normalise(batch)), student(batch))
+
+
+def test_one_score_per_pixel_is_that_of_the_second_class(tmp_path):
+    model = saved(tmp_path / "m", encoder_name="resnet18", classes=1)
+    assert folder_card(tmp_path / "m").classes["names"] == ["LABEL_0", "LABEL_1"]
+    vessels = ClassSet.from_dict({"name": "vessels", "names": ["background", "vessel"]})
+    source = open_source(tmp_path / "m", classes=vessels)
+    assert any("one score per pixel" in remark for remark in source.remarks)
+    images = torch.randint(0, 256, (2, 3, 64, 96), dtype=torch.uint8)
+    mean, std = (torch.tensor(row).view(1, 3, 1, 1) for row in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+    with torch.no_grad():
+        wanted = model((images / 255 - mean) / std).sigmoid()
+    assert torch.allclose(source.logits(images).softmax(1)[:, 1:], wanted, atol=1e-5)
+    student = create_model(f"hf:{tmp_path / 'm'}", vessels, Size(64, 64))
+    assert not load_into(student, tmp_path / "m").missing
+
+
+def test_an_encoder_of_one_size_says_so(tmp_path):
+    torch.manual_seed(0)
+    model = smp.DPT("tu-vit_tiny_patch16_224", encoder_weights=None, classes=3, decoder_fusion_channels=16).eval()
+    model.save_pretrained(tmp_path / "m")
+    for net in (f"hf:{tmp_path / 'm'}", "smp:dpt/tu-vit_tiny_patch16_224"):
+        assert net_info(net).fixed == Size(224, 224)
+        with pytest.raises(InputError, match="takes images of 224x224 only, found 256x128"):
+            create_model(net, ABC, Size(256, 128)).check_size(256, 128)
+    # A source gets every image in its size, as those of transformers do.
+    source = open_source(tmp_path / "m", classes=ABC, size=Size(256, 128))
+    assert source.logits(torch.zeros(1, 3, 128, 256, dtype=torch.uint8)).shape == (1, 3, 128, 256)
+    assert source.facts.card.size == Size(224, 224)
+    assert net_info("smp:unet/resnet18").fixed is None

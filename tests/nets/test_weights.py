@@ -381,3 +381,31 @@ def test_checkpoint_with_a_card_describes_itself(tmp_path):
     torch.save(content, tmp_path / "c.pt")
     assert holds(load_model(tmp_path / "c.pt")[0].net, model.net.state_dict())
     assert holds(load_model(tmp_path / "c.pt", part="teacher")[0].net, teacher)
+
+
+@pytest.mark.parametrize("purpose", ["source", "start"])
+@pytest.mark.parametrize("name", [NET, "torchvision:lraspp_mobilenet_v3_large"])
+def test_one_score_per_pixel_is_that_of_the_second_class(name, purpose):
+    one, two = build_net(name, 1, seed=1).eval(), build_net(name, 2, seed=2).eval()
+    report = load_weights(two, one.state_dict(), purpose=purpose)
+    assert report.start == "trained" and any("one score per pixel" in note for note in report.notes)
+    images = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        assert torch.allclose(two(images).softmax(1)[:, 1:], one(images).sigmoid(), atol=1e-5)
+    with pytest.raises(InputError, match="gives 1 classes"):
+        load_weights(build_net(name, 3), one.state_dict())
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        (("backbone.conv1.weight", "decode_head.conv_seg.weight"), "checkpoint of mmsegmentation, .*ONNX export"),
+        (("segformer.encoder.a.weight", "decode_head.linear_c.0.weight"), "from transformers: give the whole folder"),
+    ],
+)
+def test_weights_of_networks_unknown_here_say_what_to_give(tmp_path, keys, message):
+    torch.save({"state_dict": {key: torch.randn(2, 3) for key in keys}}, tmp_path / "w.pth")
+    with pytest.raises(InputError, match=message):
+        load_weights(build_net(NET, 3), {key: torch.randn(2, 3) for key in keys})
+    with pytest.raises(InputError, match=message):
+        load_model(tmp_path / "w.pth")
