@@ -54,6 +54,8 @@ ALBUMS = (SUFFIX, _XML)
 _COPIES = 3
 # Shapes that cover no pixel.
 _THIN = ("line", "linestrip", "point", "points")
+# Shapes that are given by their corners; the last two are X-AnyLabeling's.
+_RINGS = ("polygon", "rotation", "quadrilateral")
 _WORD = re.compile(r"[^\W_]+")
 # How Cityscapes calls several things of a class that were outlined together.
 _GROUP = "group"
@@ -66,6 +68,26 @@ def is_labelme(path: Path) -> bool:
     """Whether a JSON file is labelme's, of one image."""
     found = _content(path)
     return isinstance(found, dict) and isinstance(found.get("shapes"), list) and "imagePath" in found
+
+
+def is_labelled(path: Path) -> bool:
+    """As `is_labelme`, for folders that come from a labelling tool, where a damaged file is a correction that is lost.
+
+    Raises:
+        InputError: it is no JSON, or labelme's without a list of shapes.
+    """
+    found = _parsed(path)
+    if isinstance(found, dict) and "imagePath" in found and not isinstance(found.get("shapes"), list):
+        raise InputError(f"{path}: holds no list of shapes; save it again in the labelling tool")
+    return is_labelme(path)
+
+
+def thin_shapes(path: Path) -> int:
+    """Counts the shapes in a file of labelme that cover no pixel: lines, points and polygons of two."""
+    rows = [row for row in _parsed(path)["shapes"] if isinstance(row, dict)]
+    kinds = [(row.get("shape_type") or "polygon", row.get("points")) for row in rows]
+    few = [kind in _RINGS and isinstance(points, list) and len(points) < 3 for kind, points in kinds]
+    return sum(kind in _THIN or short for (kind, _), short in zip(kinds, few, strict=True))
 
 
 def is_outlined(path: Path) -> bool:
@@ -180,7 +202,7 @@ def _labelme_shape(path: Path, shape: Mapping[str, Any]) -> Shape | None:
         (x, y), edge = points
         radius = float(np.hypot(edge[0] - x, edge[1] - y))
         return Shape(name, (ellipse(x, y, radius, radius),))
-    if kind != "polygon":
+    if kind not in _RINGS:
         raise ValueError(f"the shape_type {kind!r:.40}")
     return Shape(name, (tuple(points),) if len(points) > 2 else ())
 

@@ -19,9 +19,9 @@ from crots.arrays import Array
 from crots.classlists import is_void, read_class_list
 from crots.data.cache import ImageCache
 from crots.data.datasets import Sample
-from crots.data.folder_listing import keyed, list_files, list_labels
+from crots.data.folder_listing import keyed, list_files, list_labels, lossy_note
 from crots.data.matching import match, some
-from crots.data.polygons import SUFFIX, is_labelme, outlined, painted
+from crots.data.polygons import SUFFIX, is_labelled, outlined, painted, thin_shapes
 from crots.errors import InputError
 from crots.events import ArtifactWritten, Event, Note, StageStarted
 from crots.execution.context import Context, metered
@@ -175,8 +175,13 @@ def corrected_files(folder: Path) -> CorrectedFiles:
         raise InputError(f"{folder}: no such folder; unpack the export of the labelling tool, and give that folder")
     inner = [folder, *(path for path in sorted(folder.iterdir()) if path.is_dir())]
     if root := next((path for path in inner if (path / _MASKS).is_dir() and (path / _LABELMAP).is_file()), None):
-        return CorrectedFiles(keyed(root / _MASKS, list_labels(root / _MASKS)), root / _LABELMAP)
-    names = [name for name in list_files(folder, {SUFFIX}) if is_labelme(folder / name)]
+        masks, lossy = list_labels(root / _MASKS), lossy_note(root / _MASKS)
+        if lossy or not masks:
+            raise InputError(
+                f"{root / _MASKS}: found {len(masks) or 'no'} masks{lossy}; export them again as Segmentation mask 1.1"
+            )
+        return CorrectedFiles(keyed(root / _MASKS, masks), root / _LABELMAP)
+    names = [name for name in list_files(folder, {SUFFIX}) if is_labelled(folder / name)]
     if not names:
         raise InputError(
             f"{folder}: found neither {_LABELMAP} and {_MASKS} (CVAT, format Segmentation mask 1.1) nor JSON files of "
@@ -227,6 +232,9 @@ def import_corrected(job: ImportCorrectedJob, context: Context) -> Iterator[Even
         check_place(job.root, path, "file")
         write_labels(path, labels)
     listed = f" ({some(sorted(changed))})" if changed else ""
+    thin = 0 if table else sum(thin_shapes(path) for path in files.values())
+    if thin:
+        yield Note(stage=context.stage, text=f"{thin} lines and points were passed over, since they cover no pixel")
     yield Note(
         stage=context.stage,
         text=f"{len(changed)} of {len(files)} images were corrected{listed}, {share:.1%} of their pixels; "

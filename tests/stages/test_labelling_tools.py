@@ -234,3 +234,50 @@ def test_a_disk_that_fills_up_leaves_no_part_of_an_export(tmp_path, labels, monk
     monkeypatch.undo()
     exported(labels, tool, folder)
     assert list(folder.iterdir())
+
+
+def changed(path, change):
+    found = json.loads(path.read_text())
+    change(found)
+    path.write_text(json.dumps(found))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "is not JSON"),
+        ("", "is not JSON"),
+        ('{"imagePath": "a.jpg", "imageHeight": 16, "imageWidth": 24}', "holds no list of shapes"),
+    ],
+)
+def test_a_damaged_file_of_labelme_is_no_image_without_corrections(labels, tmp_path, content, message):
+    folder = exported(labels, "labelme", tmp_path / "out")
+    (folder / "a.json").write_text(content)
+    with pytest.raises(InputError, match=rf"a\.json: {message}"):
+        imported(labels, folder)
+
+
+def test_masks_that_are_gone_or_lossy_are_named(labels, tmp_path):
+    folder = exported(labels, "cvat", tmp_path / "out")
+    mask = folder / "SegmentationClass" / "a.png"
+    with Image.open(mask) as image:
+        image.save(mask.with_suffix(".jpg"))
+    mask.unlink()
+    with pytest.raises(InputError, match=r"found 2 masks, but 1 images in lossy formats.*export them again"):
+        imported(labels, folder)
+    for path in [*folder.glob("SegmentationClass/*.jpg"), *folder.rglob("*.png")]:
+        path.unlink()
+    with pytest.raises(InputError, match=r"SegmentationClass: found no masks; export them again"):
+        imported(labels, folder)
+
+
+def test_shapes_of_labelme_without_an_area_are_counted(labels, tmp_path):
+    folder = exported(labels, "labelme", tmp_path / "out")
+    thin = [("line", 2), ("point", 1), ("linestrip", 3), ("polygon", 2), ("rotation", 4), ("quadrilateral", 4)]
+    corners = [[0, 0], [3, 0], [3, 3], [0, 3]]
+    shapes = [{"label": "Void", "points": corners[:count], "shape_type": kind} for kind, count in thin]
+    changed(folder / "a.json", lambda found: found["shapes"].extend(shapes))
+    job = ImportCorrectedJob(folder, KEYS, labels, labels.labels.parent)
+    texts = [event.text for event in import_corrected(job, Context("suspects")) if isinstance(event, Note)]
+    assert texts[0] == "4 lines and points were passed over, since they cover no pixel"
+    assert (labels.read("a")[:4, :4] == CLASSES.names.index("Void")).all()
