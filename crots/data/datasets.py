@@ -346,6 +346,11 @@ def _with_own_labels(
 def _with_labels(dataset: Dataset, folder: Path, encoding: Encoding, classes: ClassSet | None) -> Dataset:
     """Adds the labels that the user gave, one for each image."""
     images = {sample.image for sample in dataset.samples}
+    if "image_3" in dataset.root.parts and "image_3" not in folder.parts and "semantic" in folder.name:
+        raise InputError(
+            f"{folder}: the labels of KITTI are of the left camera (image_2), and do not fit images of the right "
+            f"one in {dataset.root}; give the images of image_2, or no labels"
+        )
     # A list of what lies in the folder without the images, or one file of COCO or CVAT.
     names = None
     if not folder.is_file():

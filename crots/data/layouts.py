@@ -121,6 +121,9 @@ def _cityscapes(path: Path, split: str) -> Place | None:
     if not images.is_dir():
         raise _no_split(root / "leftImg8bit", str(below))
     unpacked = [folder for folder in folders_in(root.parent) if folder.name.startswith(("gtFine_", "gtCoarse_"))]
+    if root.name.startswith("leftImg8bit_"):
+        # That of labels has none: gtCoarse beside leftImg8bit_trainextra/leftImg8bit.
+        unpacked.append(root.parent)
     kinds = ("gtFine", "gtCoarse", "gtCoarse_daytime_trainvaltest")
     places = (folder / kind / below for folder in (root, *unpacked) for kind in kinds)
     return Place(images, next((place for place in places if place.is_dir()), None), split=below.parts[0])

@@ -103,14 +103,28 @@ _FOGGY = {"cityscapes-foggy": "leftImg8bit_foggy", "cityscapes-foggy-dbf": "left
 _BETAS = {"0.005": "the thinnest fog", "0.01": "fog of middle density", "0.02": "the densest fog"}
 
 
+_GT_FINE = (
+    LabelKind("gtFine/{split}", r"_gtFine_labelIds$", "raw", "cityscapes"),
+    LabelKind("gtFine/{split}", r"_gtFine_labelTrainIds$", "train", "cityscapes"),
+)
+
+
+def _made_of(about: str, folder: str, names: str, note: str) -> Release:
+    return Release(
+        f"{about}: {folder}/<split> and gtFine/<split>.",
+        folder + "/{split}",
+        _GT_FINE,
+        names=names,
+        usual="leftImg8bit",
+        note=note,
+    )
+
+
 def _foggy(folder: str, beta: str, name: str) -> Release:
     return Release(
         f"Foggy Cityscapes: {folder}/<split>, of which {_BETAS[beta]} (beta {beta}), and gtFine/<split>.",
         folder + "/{split}",
-        (
-            LabelKind("gtFine/{split}", r"_gtFine_labelIds$", "raw", "cityscapes"),
-            LabelKind("gtFine/{split}", r"_gtFine_labelTrainIds$", "train", "cityscapes"),
-        ),
+        _GT_FINE,
         names=rf"_foggy(DBF)?_beta_{re.escape(beta)}$",
         marks=(f"{folder}/*/*/*_beta_{beta}.png",),
         rivals=tuple(other for other in _FOGGY.values() if other != folder),
@@ -207,6 +221,15 @@ RELEASES: dict[str, Release] = {
         names=r"(^|/)images_png/",
         splits=_CAPITAL,
         marks=("*/Urban/images_png|*/Rural/images_png",),
+    ),
+    "cityscapes-rain": _made_of(
+        "Rain Cityscapes",
+        "leftImg8bit_rain",
+        "_leftImg8bit_rain_",
+        "of each image there are several, with other rain, which share its labels",
+    ),
+    "cityscapes-sequence": _made_of(
+        "Sequences of Cityscapes", "leftImg8bit_sequence", "_leftImg8bit$", "one frame in 30 has labels"
     ),
     **{f"{name}-{beta}": _foggy(folder, beta, name) for name, folder in _FOGGY.items() for beta in _BETAS},
     "potsdam-rgb": _potsdam(_POTSDAM[0], "red, green, blue"),

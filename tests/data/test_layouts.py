@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,37 @@ def test_cityscapes_encodings(cityscapes):
     assert (chosen.encoding, label_names(chosen)) == ("colour", ["bonn_000000_000019_gtFine_color.png"])
     only_train = open_dataset(cityscapes, **options, encoding="train")
     assert label_names(only_train) == ["bonn_000000_000019_gtFine_labelTrainIds.png"]
+
+
+def test_images_made_of_a_frame_share_its_label(cityscapes):
+    name = "leftImg8bit_rain/train/ulm/ulm_000000_000019_leftImg8bit_rain_alpha_0.0{}_pattern_{}.png"
+    touch(cityscapes, *(name.format(alpha, pattern) for alpha in (1, 2) for pattern in (1, 12)))
+    images, labels = cityscapes / "leftImg8bit_rain/train", cityscapes / "gtFine/train"
+    for dataset in (open_dataset(images), open_dataset(images, labels=labels, layout="folder"),
+                    open_dataset(images / "ulm", labels=labels / "ulm", layout="folder")):  # fmt: skip
+        assert label_names(dataset) == ["ulm_000000_000019_gtFine_labelIds.png"] * 4
+        assert dataset.encoding == "raw"
+    assert open_dataset(cityscapes).layout == "cityscapes"
+
+
+def test_labels_of_the_left_camera_are_not_used_for_the_right_one(cityscapes, tmp_path):
+    touch(cityscapes, "rightImg8bit/train/ulm/ulm_000000_000019_rightImg8bit.png")
+    with pytest.raises(InputError, match="are of the left camera, and do not fit images of the right one"):
+        open_dataset(cityscapes / "rightImg8bit/train", labels=cityscapes / "gtFine/train")
+    assert open_dataset(cityscapes / "rightImg8bit").labelled == 0
+    shutil.rmtree(cityscapes / "leftImg8bit")
+    both = open_dataset(cityscapes)
+    assert both.labelled == 0 and "of the left camera" in both.why_unlabelled
+    kitti = touch(tmp_path / "kitti", *(f"training/{folder}/000001_10.png" for folder in ("image_3", "semantic")))
+    with pytest.raises(InputError, match="of the left camera"):
+        open_dataset(kitti / "training/image_3", labels=kitti / "training/semantic")
+
+
+def test_archives_of_the_coarse_labels(cityscapes):
+    image = "leftImg8bit_trainextra/leftImg8bit/train_extra/ulm/ulm_000000_000019_leftImg8bit.png"
+    root = touch(cityscapes / "extra", image, "gtCoarse/train_extra/ulm/ulm_000000_000019_gtCoarse_labelIds.png")
+    for picked in (root, root / image.removesuffix(image.rpartition("/")[2])):
+        assert open_dataset(picked, split="train_extra").labelled == 1
 
 
 def test_cityscapes_needs_no_labels(cityscapes):

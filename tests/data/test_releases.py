@@ -48,6 +48,14 @@ TREES = {
                           [7, 26, 0], "cityscapes", [0, 13, 255], f"{folder}/val")
        for name, folder in (("cityscapes-foggy", "leftImg8bit_foggy"),
                             ("cityscapes-foggy-dbf", "leftImg8bit_foggyDBF")) for beta in ("0.005", "0.01", "0.02")},
+    "cityscapes-rain": (
+        f"leftImg8bit_rain/val/ulm/{CITY}_leftImg8bit_rain_alpha_0.01_beta_0.005_dropsize_0.01_pattern_1.png",
+        f"gtFine/val/ulm/{CITY}_gtFine_labelIds.png", [7, 26, 0], "cityscapes", [0, 13, 255], "leftImg8bit_rain/val",
+    ),
+    "cityscapes-sequence": (
+        f"leftImg8bit_sequence/val/ulm/{CITY}_leftImg8bit.png", f"gtFine/val/ulm/{CITY}_gtFine_labelIds.png",
+        [7, 26, 0], "cityscapes", [0, 13, 255], "leftImg8bit_sequence/val/ulm",
+    ),
     "gta5": ("images/0000{}.png", "labels/0000{}.png", [7, 26, 34], "gta5", [0, 13, 255], ""),
     "synthia": ("RAND_CITYSCAPES/RGB/000000{}.png", "RAND_CITYSCAPES/parsed_LABELS/000000{}.png",
                 [3, 8, 0], "synthia", [0, 13, 255], "RAND_CITYSCAPES"),

@@ -1,0 +1,74 @@
+"""Of names as people have them no image is ever given the label of another, and clear ones are not refused.
+
+``CROTS_NAMES=20000 pytest tests/data/test_naming.py`` tries many more of them.
+"""
+
+import os
+from pathlib import Path
+from random import Random
+
+import pytest
+from hypothesis import given, seed, settings
+from hypothesis import strategies as st
+
+from crots.data.matching import match
+from crots.errors import InputError
+from tests.data.wild_names import draw_names, is_told_apart
+
+TRIED = int(os.environ.get("CROTS_NAMES", "250"))
+
+
+def matched(images, labels, **options):
+    files = {label: Path(label) for label in labels}
+    return {key: str(path) for key, path in match(list(images), files, what="label", folder=Path(), **options).items()}
+
+
+@seed(13)
+@settings(max_examples=TRIED, deadline=None, database=None)
+@given(st.integers(0, 2**32))
+def test_no_image_is_given_the_label_of_another(number):
+    names = draw_names(Random(number))
+    if not is_told_apart(names):
+        return
+    try:
+        found = matched(names.images, names.labels, partial=True)
+    except InputError:
+        return
+    wrong = {key: label for key, label in found.items() if names.images[key] != names.labels[label]}
+    assert not wrong, (sorted(names.images), sorted(names.labels))
+
+
+@pytest.mark.parametrize(
+    ("images", "labels"),
+    [
+        (["day/rgb/3_sat", "night/rgb/4_sat"], ["night/gt/3_gt", "day/gt/4_gt"]),
+        (["frame_IMG_248 - Copy", "frame_IMG_69_1", "frame_IMG_277"], ["IMG_248 copy_gt", "IMG_129_gt"]),
+        (["b.x", "b009.x", "über000.x"], ["m_b_b_0", "m_plot_0", "m_über_0"]),
+        (["seq3_frame17"], ["seq3_frame4_mask", "seq4_frame8_mask"]),
+        (["S10W5"], ["N10E7", "N11W5"]),
+        (["seq1/rgb_1", "seq1/rgb_2"], ["seq2/gt_1", "seq2/gt_2"]),
+        (["IMG_1722_1", "IMG_1729"], ["IMG_1722_labels_1"]),
+        (["1_left", "2_left", "3_left"], ["1_right", "2_right", "3_right"]),
+    ],
+)
+def test_what_only_looks_alike_is_not_matched(images, labels):
+    with pytest.raises(InputError):
+        matched(images, labels)
+    assert matched(images, labels, partial=True) == {}
+
+
+def test_kinds_of_labels_that_few_images_have_are_a_doubt_too():
+    depths = [f"{number}_depth" for number in range(9)]
+    with pytest.raises(InputError, match="the label of 0 may be 0_depth or 0_mask"):
+        matched([str(number) for number in range(9)], [*depths, "0_mask", "1_mask"], partial=True)
+
+
+def test_clear_names_are_matched():
+    clear = [names for names in map(draw_names, map(Random, range(2 * TRIED))) if names.clear and is_told_apart(names)]
+    refused = []
+    for names in clear:
+        try:
+            matched(names.images, names.labels)
+        except InputError:
+            refused.append((sorted(names.images)[:3], sorted(names.labels)[:3]))
+    assert len(clear) > TRIED / 5 and len(refused) <= 0.06 * len(clear), (len(clear), refused)
