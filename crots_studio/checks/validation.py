@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 from pathlib import Path
 
@@ -66,8 +67,12 @@ def _validation_offer(setup: Setup) -> tuple[Offer, ...]:
     data = setup.config.data
     if data.target is None:
         return ()
-    for folder in _data_set_folders(setup.path(data.target)):
+    # Where a version of the images was chosen, it is the one to score on.
+    layouts = dict.fromkeys((data.layout, data.val_layout))
+    for folder, layout in itertools.product(_data_set_folders(setup.path(data.target)), layouts):
         settings = {"data.val_images": str(folder)}
+        if layout != data.val_layout:
+            settings["data.val_layout"] = layout
         other = Setup(override(setup.config, settings), setup.root)
         try:
             found = other.validation

@@ -115,6 +115,8 @@ DEPENDS: dict[str, tuple[str, ...]] = {
         "data.val_encoding",
         "task.classes",
         "data.target",
+        "data.layout",
+        "data.split",
         "data.bands",
         "data.white",
     ),

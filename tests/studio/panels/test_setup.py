@@ -97,6 +97,36 @@ def test_an_offer_is_one_click(qtbot, session, panel, settled):
     assert session.project.config.student.weights == "random"
 
 
+def test_the_version_of_the_images_that_was_chosen_is_offered_for_validation(qtbot, session, panel, tmp_path):
+    root, picture = tmp_path / "city", np.random.default_rng(0).integers(0, 256, (48, 64, 3)).astype(np.uint8)
+    for split in ("train", "val"):
+        frame = f"ulm_00000{len(split)}_000019"
+        for beta in ("0.01", "0.02"):
+            name = f"{frame}_leftImg8bit_foggy_beta_{beta}.png"
+            write_image(root / "leftImg8bit_foggy" / split / "ulm" / name, picture)
+        labels = np.random.default_rng(0).integers(7, 9, (48, 64)).astype(np.uint8)
+        write_labels(root / "gtFine" / split / "ulm" / f"{frame}_gtFine_labelIds.png", labels)
+    session.opened.set_options({"task.classes": "cityscapes"})
+    type_path(qtbot, panel.target, root)
+
+    def click(check, shown):
+        label = panel.fields.findings[check]
+
+        def place():
+            return next((at for at, offer in enumerate(label.finding.offers) if shown in offer.label), None)
+
+        qtbot.waitUntil(lambda: place() is not None, timeout=60_000)
+        label.linkActivated.emit(str(place()))
+        return label
+
+    click("data.target", "cityscapes-foggy-0.02")
+    label = click("validation", "Score on the 1 labelled image")
+    data = session.project.config.data
+    assert (data.layout, data.val_layout) == ("cityscapes-foggy-0.02",) * 2
+    qtbot.waitUntil(lambda: label.finding.level == "good", timeout=60_000)
+    assert label.finding.text.startswith("1 image, 1 with labels")
+
+
 def test_bands_and_white_of_images_are_two_clicks(qtbot, session, panel, tmp_path):
     (tmp_path / "maps").mkdir()
     first, *others = (Image.fromarray(np.full((48, 64), share, np.float32)) for share in (0.2, 0.4, 0.6, 0.8))
