@@ -15,6 +15,9 @@ _UNEVEN = 0.02
 _UNITS = (100, 255, 65535)
 # Greatest side that may be reduced to one pixel, and the share of a side that rounding may remove.
 _SMALLEST, _ROUNDED = 32, 8
+# Images whose sides are multiples of this come out of a network at their size or a whole fraction of it, unless their
+# margins are others; those are less than this share.
+_BLOCK, _NEARLY = 8, 1.25
 # Logits of an untrained network may all be small and positive; a sigmoid's values reach further.
 _WIDE = 0.5
 
@@ -70,8 +73,19 @@ def check_sides(answer: Tensor, size: Size, spec: SourceSpec) -> None:
         fault = "a turned image; export it with height before width"
     elif size.width != size.height and lost[0] == lost[1] and lost[0] > _ROUNDED:
         fault = "an image without its margins, as convolutions without padding do; export it with padding"
+    elif found != size and _is_cut(found, size):
+        fault = (
+            "an image with other margins, as padding that is left on or cut off does; export it so that its output "
+            "has the size of its input, or a whole fraction of it"
+        )
     if fault:
         raise InputError(f"{spec.path} gave {found} for images of {size}: {fault}", field="source.output_name")
+
+
+def _is_cut(found: Size, size: Size) -> bool:
+    """Whether an output has nearly the size of the image, of which no stride of a network makes it."""
+    whole = not (size.width % _BLOCK or size.height % _BLOCK)
+    return whole and all(1 / _NEARLY < one / other < _NEARLY for one, other in zip(found, size, strict=True))
 
 
 def check_scores(answer: Tensor, images: int, spec: SourceSpec, *, informative: bool = True) -> None:
@@ -87,9 +101,12 @@ def check_scores(answer: Tensor, images: int, spec: SourceSpec, *, informative: 
         InputError: they are.
     """
     if answer.ndim != 4 or answer.shape[:2] != (images, spec.class_count):
+        remedy = "check the source's class set and output"
+        if answer.ndim == 4 and answer.shape[:2] == (images, spec.class_count + 1):
+            remedy += "; if one of them is void or background, add it to the source's classes, and map it to ignore"
         raise InputError(
             f"{spec.path} gave {tuple(answer.shape)} for {images} images, expected (N, {spec.class_count}, h, w) for "
-            f"the {spec.class_count} classes of {spec.card.classes['name']}; check the source's class set and output",
+            f"the {spec.class_count} classes of {spec.card.classes['name']}; {remedy}",
             field="task.source_classes",
         )
     _check_finite(answer, spec)

@@ -137,3 +137,23 @@ def test_what_is_not_understood_is_refused(answer, names, output, message):
     source = Said(answer, names, output)
     with pytest.raises(InputError, match=message):
         source.labels(images())
+
+
+@pytest.mark.parametrize("cut", [(-2, -2, -2, -2), (4, 4, 4, 4), (0, 0, 0, 8), (0, 8, 0, 0), (-1, 0, 0, 0)])
+def test_an_output_with_other_margins_than_the_image_is_refused(cut):
+    source = Said(lambda x: torch.nn.functional.pad(x - 100, cut), "abc", "logits")
+    with pytest.raises(InputError, match="for images of 128x96: an image with other margins"):
+        source.logits(torch.randint(0, 256, (1, 3, 96, 128), dtype=torch.uint8))
+
+
+@pytest.mark.parametrize("step", [1, 2, 4, 8])
+@pytest.mark.parametrize("size", [(96, 128), (97, 131)])
+def test_outputs_of_any_stride_are_resized(step, size):
+    source = Said(lambda x: x[:, :, ::step, ::step] - 100, "abc", "logits")
+    assert source.logits(torch.randint(0, 256, (1, 3, *size), dtype=torch.uint8)).shape[-2:] == size
+
+
+def test_a_class_too_many_may_be_void():
+    source = Said(lambda x: torch.cat([x, x[:, :1]], 1), "abc", "logits")
+    with pytest.raises(InputError, match="if one of them is void or background, add it to the source's classes"):
+        source.logits(images())
