@@ -342,13 +342,17 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
     for name in PAIRS:
         for label in dict.fromkeys(row["run"] for row in rows if row["pair"] == name):
             own = [row for row in rows if row["pair"] == name and row["run"] == label]
-            source = mean(row["miou"].get("source", 0.0) for row in own)
             results = [list(row["miou"].values())[-1] for row in own]
-            lines.append(
-                f"| {name} | {label} | {source:.1f} | {_spread([row['miou']['baseline'] for row in own])} | "
-                f"{_spread(results)} | {mean(results) - source:+.1f} | {', '.join(str(row['seed']) for row in own)} | "
-                f"{mean(row['minutes'] for row in own):.0f} |"
-            )
+            # A black box whose predictions are of the target's images alone is not scored.
+            scored = all("source" in row["miou"] for row in own)
+            source = mean(row["miou"]["source"] for row in own) if scored else 0.0
+            cells = [
+                *(name, label, f"{source:.1f}" if scored else "-"),
+                *(_spread([row["miou"]["baseline"] for row in own]), _spread(results)),
+                f"{mean(results) - source:+.1f}" if scored else "-",
+                *(", ".join(str(row["seed"]) for row in own), f"{mean(row['minutes'] for row in own):.0f}"),
+            ]
+            lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
