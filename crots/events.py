@@ -128,10 +128,11 @@ class Remark:
     Attributes:
         text: for people.
         kind: ``labels`` and ``unused labels`` are not about images; the latter explains why label files are not used.
+            ``classes`` names the class set of the labels that the data set has itself.
     """
 
     text: str
-    kind: Literal["note", "warning", "labels", "unused labels"] = "note"
+    kind: Literal["note", "warning", "labels", "unused labels", "classes"] = "note"
 
     @property
     def warning(self) -> bool:

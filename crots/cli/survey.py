@@ -130,6 +130,7 @@ class _Surveyor:
             return None
         self.found.facts["validation"] = {"images": len(dataset), "labels": dataset.labelled}
         self.found.lines.append(f"validation: {dataset.labelled} labelled images in {dataset.root}, for scoring only")
+        self._take(note for note in dataset.notes if note.warning)
         if faults := unread([sample.image for sample in dataset.samples])[0]:
             self.found.warnings.append(f"the validation images cannot all be read: {faults[0]}")
         try:

@@ -6,6 +6,7 @@ checked at once.
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections import Counter
@@ -18,7 +19,7 @@ from crots.data.encodings import ENCODINGS, Encoding
 from crots.data.folder_listing import key_of, keyed, list_files, list_folder, list_labels, lossy_note
 from crots.data.foreign_labels import foreign_labels
 from crots.data.label_studio import is_mask_name
-from crots.data.layouts import Place, album_place, find_place, unused_labels
+from crots.data.layouts import SPLITS, Place, album_place, find_place, unused_labels
 from crots.data.lists import read_list
 from crots.data.masks import masks_among, measurements_among, other_pictures
 from crots.data.matching import ENDINGS, label_ending, match, some
@@ -32,6 +33,7 @@ from crots.taxonomy import ClassSet
 
 _LABELS = tuple(LABEL_SUFFIXES)
 _LAST_PART = re.compile(r"[^\w]?_?[^\W\d_]+$")
+_NUMBER = re.compile(r"\d+")
 # JSON files of outlines that are opened to know them.
 _OPENED = 4
 _ENCODING_OF = {"_labelTrainIds": "train", "_labelIds": "raw", "_color": "colour"}
@@ -308,10 +310,12 @@ def no_labels(folder: Path) -> str:
         return f"{folder}: found no label files that can be read; {foreign}"
     others = Counter(os.path.splitext(name)[1].lower() for name, _ in files_below(folder))  # noqa: PTH122 - may be many
     listed = some([f"{count} {suffix or 'other'} files" for suffix, count in others.most_common()])
-    but = lossy_note(folder) or (f", but {listed}" if listed else "")
+    lossy = lossy_note(folder)
+    but = lossy or (f", but {listed}" if listed else "")
+    remedy = "store masks of two classes as PNG, what is above 127 as 255, or pick" if lossy else "pick"
     return (
         f"{folder}: found no label files{but}, expected ids or colours as PNG, TIFF, BMP, GIF or PGM, or outlines of "
-        "COCO, CVAT, Label Studio, labelme or Cityscapes; pick another folder"
+        f"COCO, CVAT, Label Studio, labelme or Cityscapes; {remedy} another folder"
     )
 
 
@@ -359,6 +363,10 @@ def _with_labels(dataset: Dataset, folder: Path, encoding: Encoding, classes: Cl
     if not files:
         raise InputError(no_labels(folder))
     found = match(dataset.keys, files, what="label", folder=folder)
+    # What is said about labels of the layout's own is not about these.
+    own = any(sample.label is not None and sample.label.is_relative_to(folder) for sample in dataset.samples)
+    left = ("labels", "unused labels") if own else ("labels", "unused labels", "classes")
+    dataset = replace(dataset, notes=tuple(note for note in dataset.notes if note.kind not in left))
     used = set(found.values())
     folders = {path.parent for path in used}
     # Other splits may lie beside; but a label without image next to one that has its image means images are missing.
@@ -368,7 +376,25 @@ def _with_labels(dataset: Dataset, folder: Path, encoding: Encoding, classes: Cl
             f"{folder}: found {len(used) + len(extra)} labels for {len(used)} images, expected as many; "
             f"no image for {some(extra)}; add the images or move these labels away"
         )
-    return _replaced(dataset, found, encoding, None)
+    parts = _different_parts(dataset.root, folder)
+    doubt = f"images of {parts[0]} are given labels of {parts[1]}; make sure that they belong together" if parts else ""
+    return _replaced(dataset, found, encoding, Remark(doubt, "warning") if doubt else None)
+
+
+def _different_parts(images: Path, labels: Path) -> tuple[str, str] | None:
+    """The folders of images and of labels that name different parts of a data set: seq1 and seq2, train and val.
+
+    Files of different parts often have the same names.
+    """
+    ours, theirs = (
+        [part for part in one.parts if part not in other.parts] for one, other in ((images, labels), (labels, images))
+    )
+    kinds = (frozenset(SPLITS), frozenset({"left", "right"}))
+    for one, other in itertools.product(ours, theirs):
+        numbered = _NUMBER.search(one) and _NUMBER.sub("#", one) == _NUMBER.sub("#", other)
+        if numbered or any({one.lower(), other.lower()} <= kind for kind in kinds):
+            return one, other
+    return None
 
 
 def _replaced(dataset: Dataset, labels: dict[str, Path], encoding: Encoding, note: Remark | None) -> Dataset:

@@ -30,6 +30,19 @@ _KINDS = {
             re.compile(r"\A\s*\d+(?=.*\.)([ \t]+([01]|[01]?\.\d+)([eE]-\d+)?){4,}[ \t]*$", re.MULTILINE),
             "convert outlines to masks or COCO, as with CVAT or Datumaro; boxes are no labels of pixels",
         ),
+        "numbers": (
+            re.compile(r"\A[ \t]*-?\d+([ \t,;]+-?\d+){9,}[ \t]*$", re.MULTILINE),
+            "if these are the ids of the pixels, store them as PNG",
+        ),
+    },
+    ".mat": {
+        "MATLAB": (re.compile(r"\AMATLAB \d|\A.HDF"), "store the labels in it as PNG, as with scipy.io.loadmat"),
+    },
+    ".xml": {
+        "Aperio ImageScope": (
+            re.compile(r"<Annotations\b[^>]*MicronsPerPixel"),
+            "draw its outlines into masks (PNG), or convert them to COCO",
+        ),
     },
 }
 

@@ -43,6 +43,8 @@ IMAGE_FOLDERS = ("images", "image", "imgs", "img", "rgb", "RGB", "photos")
 _LABEL_FOLDERS = (
     "labels", LABEL_IDS, "annotations", "masks", "label", "mask", "annotation", "gt", "semantic", "segmentation",
 )  # fmt: skip
+# What COCO appends to its splits: train2017.
+_YEAR = re.compile(r"[_-]?20\d\d$")
 # Folders in which each is the only one.
 _DEEP = 3
 # Files of a folder that are opened to find those of COCO and CVAT, and the words for all splits.
@@ -229,9 +231,13 @@ def _notes(release: Release, found: ReleaseFolders, kind: LabelKind, classes: Cl
 def _class_notes(found: ReleaseFolders, kind: LabelKind, classes: ClassSet | None) -> tuple[Remark, ...]:
     own = _own_classes(found, kind)
     if own is not None:
-        return () if classes is not None else (Remark(f"the class set of this data set is in {own}"),)
+        return () if classes is not None else (Remark(f"the class set of this data set is in {own}", "classes"),)
     wanted = None if classes is None else classes.name
-    return () if kind.classes in ("", wanted) else (Remark(f"the class set of this data set is {kind.classes}"),)
+    return (
+        ()
+        if kind.classes in ("", wanted)
+        else (Remark(f"the class set of this data set is {kind.classes}", "classes"),)
+    )
 
 
 def _part(whole: Path, within: Path, names: str) -> Path:
@@ -395,13 +401,17 @@ LAYOUTS: dict[str, Callable[[Path, str, ClassSet | None], Place | None]] = {
 def _images_and_labels(path: Path, split: str, encoding: Encoding, name: str = "images") -> Place:
     images = path / name
     label_root = next((path / name for name in _LABEL_FOLDERS if (path / name).is_dir()), None)
-    splits = [name for name in SPLITS if (images / name).is_dir()]
+    splits = {name: name for name in SPLITS if (images / name).is_dir()}
+    if not splits:
+        named = {_YEAR.sub("", folder.name): folder.name for folder in folders_in(images)}
+        splits = {name: named[name] for name in SPLITS if name in named}
     if not splits:
         return Place(images, label_root, encoding=encoding)
     if split not in splits:
         raise _no_split(images, split)
-    labels = label_root / split if label_root is not None and (label_root / split).is_dir() else None
-    return Place(images / split, labels, split, encoding)
+    folder = splits[split]
+    labels = label_root / folder if label_root is not None and (label_root / folder).is_dir() else None
+    return Place(images / folder, labels, split, encoding)
 
 
 def _no_split(folder: Path, split: str) -> InputError:

@@ -18,7 +18,7 @@ from crots.data.spread import evenly_spread
 
 # Words, numbers and signs of a name; letters and digits are separate.
 _TOKEN = re.compile(r"\d+|[^\W\d_]+|[\W_]")
-_WORD = re.compile(r"\d+|[^\W\d_]+")
+_WORD = re.compile(r"\d+(?:st|nd|rd|th)|\d+|[^\W\d_]+")
 _MINUS_FIRST = r"(?<!\d)-\d+|"
 _MINUS = re.compile(r"(?<!\d)-\d")
 _NUMBER = re.compile(r"\d+")
@@ -187,13 +187,16 @@ class _Sides:
         words, numbers = [set(_words(part)) for part in parts], [_numbers(part) for part in parts]
         if words[0] & _CAMERAS and words[1] & _CAMERAS - words[0]:
             return False
-        telling = (words[0] - words[1]) & self.words[1] or (words[1] - words[0]) & self.words[0]
-        if numbers[0] == numbers[1]:
+        constant = [set(_words(ends.head + ends.tail)) for ends in self.ends]
+        telling = (words[0] - words[1] - constant[0]) & self.words[1] or (
+            words[1] - words[0] - constant[1]
+        ) & self.words[0]
+        if not any(numbers):
             return not telling or self.of_all(change)
-        alone = [
-            _stand_alone(part) if self.form is _Form.EXACT else bool(own)
-            for part, own in zip(parts, numbers, strict=True)
-        ]
+        exact = self.form is _Form.EXACT
+        alone = [_stand_alone(part) if exact else bool(own) for part, own in zip(parts, numbers, strict=True)]
+        if numbers[0] == numbers[1] and exact and alone[0] == alone[1]:
+            return not telling or self.of_all(change)
         # Of 1 and 2, or frame 1 and frame 2; but x_0000 beside x is one channel of it.
         if all(numbers) and (words[0] & words[1] or words[0] == words[1] or any(alone)):
             return False

@@ -20,6 +20,12 @@ TREES = {
     "VGG Image Annotator": (
         "{}.png", "via_region_data.json", json.dumps({"a.png1": {"filename": "a.png", "regions": [REGION]}}), "COCO",
     ),
+    "MATLAB": ("image/{}.png", "groundTruth/{}.mat", "MATLAB 5.0 MAT-file, Platform: PCWIN64", "as PNG"),
+    "Aperio ImageScope": (
+        "Tissue Images/{}.png", "Annotations/{}.xml",
+        '<?xml version="1.0"?><Annotations MicronsPerPixel="0.25"><Annotation/></Annotations>', "COCO",
+    ),
+    "numbers": ("images/{}.png", "labels/{}.regions.txt", "0 0 0 0 1 1 1 2 2 -1 -1 2\n" * 8, "as PNG"),
     "YOLO": ("images/train/{}.png", "labels/train/{}.txt", "0 0.1 0.1 0.4 0.1 0.4 0.5\n", "boxes are no labels"),
 }  # fmt: skip
 

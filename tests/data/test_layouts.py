@@ -64,6 +64,29 @@ def test_labels_of_the_left_camera_are_not_used_for_the_right_one(cityscapes, tm
         open_dataset(kitti / "training/image_3", labels=kitti / "training/semantic")
 
 
+def test_splits_of_a_year(tmp_path):
+    names = ("images/{0}/{1}.jpg", "annotations/{0}/{1}.png")
+    root = touch(tmp_path, *(name.format(*one) for name in names for one in (("train2017", 9), ("val2017", 25))))
+    for split, stem in (("train", "9"), ("val", "25")):
+        dataset = open_dataset(root, split=split)
+        assert (dataset.layout, dataset.split, dataset.keys, dataset.labelled) == ("pairs", split, (stem,), 1)
+    with pytest.raises(InputError, match="found train2017, val2017, expected the split test"):
+        open_dataset(root, split="test")
+
+
+@pytest.mark.parametrize(
+    ("images", "labels"),
+    [("seq1/Images", "seq2/Labels"), ("image_01/rect", "image_00/semantic"), ("train/a", "gt/val"), ("left", "right")],
+)
+def test_labels_of_another_part_are_a_warning(tmp_path, images, labels):
+    touch(tmp_path, f"{images}/0001.jpg", f"{labels}/0001.png")
+    dataset = open_dataset(tmp_path / images, labels=tmp_path / labels)
+    assert dataset.labelled == 1
+    assert any(note.warning and "make sure that they belong together" in note.text for note in dataset.notes)
+    same = open_dataset(tmp_path / images, labels=touch(tmp_path / "x", "0001.png"))
+    assert not any(note.warning for note in same.notes)
+
+
 def test_archives_of_the_coarse_labels(cityscapes):
     image = "leftImg8bit_trainextra/leftImg8bit/train_extra/ulm/ulm_000000_000019_leftImg8bit.png"
     root = touch(cityscapes / "extra", image, "gtCoarse/train_extra/ulm/ulm_000000_000019_gtCoarse_labelIds.png")

@@ -57,6 +57,13 @@ def test_what_only_looks_alike_is_not_matched(images, labels):
     assert matched(images, labels, partial=True) == {}
 
 
+def test_masks_of_the_field_of_view_beside_labels_are_a_doubt():
+    names = [f"mask/{number}_test_mask" for number in range(1, 4)]
+    names += [f"{number}st_manual/{image}_manual{number}" for number in (1, 2) for image in range(1, 4)]
+    with pytest.raises(InputError, match="the label of 1_test may be 1st_manual/1_manual1 or mask/1_test_mask"):
+        matched(["1_test", "2_test", "3_test"], names)
+
+
 def test_kinds_of_labels_that_few_images_have_are_a_doubt_too():
     depths = [f"{number}_depth" for number in range(9)]
     with pytest.raises(InputError, match="the label of 0 may be 0_depth or 0_mask"):

@@ -456,3 +456,15 @@ def test_the_lists_of_voc_as_others_name_them(tmp_path):
         assert all(sample.label.parent.name.endswith(folder) for sample in dataset.samples)
     with pytest.raises(InputError, match="found train, validation, expected the split test"):
         open_dataset(tmp_path, split="test")
+
+
+def test_what_is_said_of_labels_is_about_those_that_are_given(tmp_path):
+    save(tmp_path, "training/images/{}.jpg", "training/v1.2/labels/{}.png", [0, 13, 65])
+    save(tmp_path, "", "training/v2.0/labels/{}.png", [0, 13, 100])
+    (tmp_path / "config_v1.2.json").write_text('{"labels": []}')
+    assert "config_v1.2.json" in open_dataset(tmp_path).notes[0].text
+    for classes in (None, load_class_set("mapillary")):
+        given = open_dataset(tmp_path / "training/images", labels=tmp_path / "training/v2.0/labels", classes=classes)
+        assert given.labelled == 2 and given.notes == ()
+    given = open_dataset(tmp_path / "training/images", labels=tmp_path / "training/v1.2/labels")
+    assert "config_v1.2.json" in given.notes[0].text
