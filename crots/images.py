@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,9 @@ from crots.files import atomic_path
 from crots.image_formats import ORIENTATION_TAG, banded_header, count_frames, opened, orientation_of
 from crots.limits import check_pixels, strips
 
+# For Pillow: only matches at a distance of one byte, since PNG's filters leave few others. Labels become as small as
+# with its default, in half of the time.
+PNG_OPTIONS: dict[str, Any] = {"compress_type": zlib.Z_RLE}
 # Orientations from this one on exchange width and height.
 _FIRST_QUARTER_TURN = 5
 # What makes an image (H, W, 3) of each EXIF orientation upright, as a view of it.
@@ -230,9 +234,29 @@ def write_image(path: Path, image: NDArray[np.uint8]) -> None:
     Raises:
         StageError: the folder cannot be written.
     """
+    if path.suffix.lower() == ".png":
+        write_png(path, image)
+        return
     options: dict[str, Any] = {"quality": 95} if path.suffix.lower() in (".jpg", ".jpeg") else {}
     with atomic_path(path) as partial:
         Image.fromarray(np.ascontiguousarray(image)).save(partial, **options)
+
+
+def write_png(path: Path, image: NDArray[Any]) -> None:
+    """Writes a PNG of an image (H, W, 3) uint8 RGB, or of grey (H, W) uint8 or uint16.
+
+    OpenCV, told the filter, makes files as small as Pillow's, which tries all filters, in a quarter of the time.
+
+    Raises:
+        StageError: the folder cannot be written.
+    """
+    import cv2
+
+    options = [cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_PAETH]
+    options += [cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
+    encoded = cv2.imencode(".png", image[..., ::-1] if image.ndim == 3 else image, options)[1]
+    with atomic_path(path) as partial:
+        partial.write_bytes(encoded.data)
 
 
 def resize_image(image: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:

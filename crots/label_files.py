@@ -19,7 +19,7 @@ from crots.config import Size
 from crots.errors import InputError
 from crots.files import atomic_path
 from crots.image_formats import EITHER, banded_header, count_frames, is_lossy, opened, orientation_of
-from crots.images import read_wide, to_rgb, write_image
+from crots.images import PNG_OPTIONS, read_wide, to_rgb, write_image, write_png
 from crots.jpeg2000 import why_incomplete
 from crots.limits import strips
 from crots.stored_pixels import NoLabelIds, check_upright, narrowed, storage_of
@@ -186,7 +186,7 @@ def _fractions(path: Path) -> NDArray[Any] | None:
         values = read_tiff(path, banded)[..., 0] if banded.bands == 1 else None
         return values if values is not None and values.dtype.kind == "f" else None
     with opened(path) as image:
-        image.load()
+        # The header says so; others are not decoded twice.
         return np.array(image) if image.mode == "F" else None
 
 
@@ -227,7 +227,7 @@ def _png(path: Path, image: Image.Image, says: str = "") -> None:
     if says:
         about.add_itxt(LABEL_NOTE, says)
     with atomic_path(path) as partial:
-        image.save(partial, format="PNG", pnginfo=about)
+        image.save(partial, format="PNG", pnginfo=about, **PNG_OPTIONS)
 
 
 def write_labels(path: Path, labels: NDArray[Any], palette: NDArray[np.uint8] | None = None, says: str = "") -> None:
@@ -242,11 +242,13 @@ def write_labels(path: Path, labels: NDArray[Any], palette: NDArray[np.uint8] | 
     Raises:
         StageError: the folder cannot be written.
     """
-    if labels.size and int(labels.max()) > 255:
-        _png(path, Image.fromarray(np.ascontiguousarray(labels, np.uint16)), says)
+    wide = labels.size and int(labels.max()) > 255
+    values = np.ascontiguousarray(labels, np.uint16 if wide else np.uint8)
+    if not says and (wide or palette is None):
+        write_png(path, values)
         return
-    image = Image.fromarray(np.ascontiguousarray(labels, np.uint8))
-    if palette is not None:
+    image = Image.fromarray(values)
+    if not wide and palette is not None:
         image.putpalette(palette[:256].astype(np.uint8).tobytes())
     _png(path, image, says)
 

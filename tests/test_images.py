@@ -165,6 +165,20 @@ def test_resizing():
     assert resize_image(RGB, Size(30, 20)) is RGB
 
 
+def test_png_files_keep_every_pixel_and_are_small(tmp_path):
+    ramp = np.add.outer(np.arange(200), np.arange(300)) // 4
+    photo = np.stack([ramp % 256, ramp * 2 % 256, 255 - ramp % 256], 2) + RNG.normal(0, 2, (200, 300, 3))
+    photo = np.clip(photo, 0, 255).astype(np.uint8)
+    for name, image in (("rgb", photo), ("part", photo[20:180:2, 30:270]), ("grey", photo[..., 1])):
+        write_image(tmp_path / f"{name}.png", image)
+        Image.fromarray(np.ascontiguousarray(image)).save(tmp_path / f"{name}_pillow.png")
+        with Image.open(tmp_path / f"{name}.png") as written:
+            assert written.mode == ("RGB" if image.ndim == 3 else "L")
+            assert np.array_equal(np.array(written), image)
+        sizes = [(tmp_path / file).stat().st_size for file in (f"{name}.png", f"{name}_pillow.png")]
+        assert sizes[0] < 1.05 * sizes[1]
+
+
 def test_failed_writes_are_explained_and_leave_nothing(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StageError, match="a file, not a folder"):

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 
 from crots.config import Size
 from crots.errors import InputError
@@ -72,6 +73,19 @@ def test_confidence(tmp_path):
     assert read_confidence(saved(tmp_path / "w.png", np.array([[65535, 0]], np.uint16))).tolist() == [[1.0, 0.0]]
     with pytest.raises(InputError, match="grey confidence map"):
         read_confidence(saved(tmp_path / "rgb.png", RGB))
+
+
+def test_a_confidence_map_is_decoded_once(tmp_path, monkeypatch):
+    write_confidence(tmp_path / "c.png", RNG.random((5, 7)))
+    decoded, prepare = [], PngImageFile.load_prepare
+
+    def counting(self):
+        decoded.append(self)
+        prepare(self)
+
+    monkeypatch.setattr(PngImageFile, "load_prepare", counting)
+    assert read_confidence(tmp_path / "c.png").shape == (5, 7)
+    assert len(decoded) == 1
 
 
 @pytest.mark.parametrize("mode", ["LA", "RGBA"])
