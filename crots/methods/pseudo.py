@@ -17,6 +17,20 @@ class ConfidentLabels(NamedTuple):
     confidence: Tensor
 
 
+class Predicted(NamedTuple):
+    """Predictions of a batch.
+
+    Attributes:
+        labels: (N, H, W) int64.
+        confidence: (N, H, W) float32, 0..1.
+        entropy: (N,) float32, mean of the pixels in nats, 0 to ln K.
+    """
+
+    labels: Tensor
+    confidence: Tensor
+    entropy: Tensor
+
+
 class Merged(NamedTuple):
     """Predictions of a source in the target's classes.
 
@@ -46,17 +60,19 @@ def likeliest(logits: Tensor, confidence_from: ConfidenceFrom = "softmax") -> Co
     return ConfidentLabels(labels, (logits - greatest.unsqueeze(1)).exp_().sum(dim=1).reciprocal_())
 
 
-def entropy(logits: Tensor) -> Tensor:
-    """Returns the mean entropy per pixel of ``softmax(logits)``, in nats, for each image.
+def predictions(logits: Tensor) -> Predicted:
+    """Returns `likeliest` and the mean entropy per pixel of ``softmax(logits)``, from the same exponentials.
 
     Args:
         logits: (N, K, H, W); for the published ranking the sum of both mirror images' logits.
-
-    Returns:
-        (N,) float32, 0 to ln K.
     """
-    log_probabilities = torch.log_softmax(logits.float(), dim=1)
-    return -(log_probabilities.exp() * log_probabilities).sum(dim=1).mean(dim=(1, 2))
+    logits = logits.float()
+    greatest, labels = logits.max(dim=1)
+    below = logits - greatest.unsqueeze(1)
+    exponentials = below.exp()
+    total = exponentials.sum(dim=1)
+    entropies = total.log() - exponentials.mul_(below).sum(dim=1) / total
+    return Predicted(labels, total.reciprocal_(), entropies.mean(dim=(1, 2)))
 
 
 def entropy_of_probabilities(probabilities: Tensor) -> Tensor:

@@ -187,10 +187,10 @@ def _fault_of_probabilities(answer: Tensor) -> str:
 
 def _fault_of_logits(answer: Tensor) -> str:
     """Returns what supposed logits (N, classes, h, w) are instead, with the remedy; empty if they are logits."""
-    sums = answer.sum(1, dtype=torch.float32)
-    low, high = (float(value) for value in answer.aminmax())
+    low = float(answer.amin())
     if low < 0:
         return ""
+    sums, high = answer.sum(1, dtype=torch.float32), float(answer.amax())
     if answer.shape[1] > 1 and _is_even(sums):
         return "values that sum to 1 over the classes, as probabilities do; set `source.output` to probabilities"
     if unit := _unit(answer, sums, low):
@@ -219,7 +219,10 @@ def _unit(answer: Tensor, sums: Tensor, low: float) -> int:
 
 
 def _check_finite(answer: Tensor, spec: SourceSpec) -> None:
-    if not answer.is_floating_point() or bool(torch.isfinite(answer).all()):
+    # A value that is not finite makes the sum so, and a sum costs far less than a look at each. Large ones overflow it.
+    if not answer.is_floating_point() or bool(torch.isfinite(answer.sum(dtype=torch.float32))):
+        return
+    if bool(torch.isfinite(answer).all()):
         return
     # A single pixel of many must not be shown as 0 %.
     wrong, count = int((~torch.isfinite(answer)).sum()), answer.numel()

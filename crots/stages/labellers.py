@@ -19,7 +19,7 @@ from crots.execution.engine import Engine
 from crots.images import image_size
 from crots.label_files import resize_labels
 from crots.methods.batch_norm import Statistics, batch_norms, read_statistics, set_statistics, take_statistics
-from crots.methods.pseudo import entropy, entropy_of_probabilities, likeliest, merge_classes
+from crots.methods.pseudo import Merged, Predicted, entropy_of_probabilities, merge_classes, predictions
 from crots.nets.model import Model
 from crots.nets.source import NetworkSource, Source
 from crots.options import PseudoLabelOptions
@@ -202,8 +202,7 @@ class NetworkLabels:
             with torch.inference_mode():
                 views = self._views(batch)
                 return [
-                    self._merged(self._joined([view[index : index + 1] for view in views], size))
-                    .labels[0]
+                    self._merged_labels(self._joined([view[index : index + 1] for view in views], size))[0]
                     .cpu()
                     .numpy()
                     for index, size in enumerate(sizes)
@@ -234,24 +233,23 @@ class NetworkLabels:
     def _joined(self, views: Sequence[Tensor], size: Size) -> Tensor:
         return self.source.resized(views, size, self._options.flip_merge)
 
-    def _merged(self, logits: Tensor) -> _Predicted:
+    def _merged(self, logits: Tensor) -> Predicted:
         """Labels, confidence and entropy in the target's classes."""
         if self._same:
-            return _Predicted(*likeliest(logits), entropy(logits))
-        merged = merge_classes(torch.softmax(logits.float(), dim=1), self._matrix, self._map.target.ignore)
-        return _Predicted(merged.labels, merged.confidence, entropy_of_probabilities(merged.probabilities))
+            return predictions(logits)
+        merged = self._merge(logits)
+        return Predicted(merged.labels, merged.confidence, entropy_of_probabilities(merged.probabilities))
+
+    def _merged_labels(self, logits: Tensor) -> Tensor:
+        """The labels of `_merged` alone, which cost less."""
+        return logits.max(dim=1).indices if self._same else self._merge(logits).labels
+
+    def _merge(self, logits: Tensor) -> Merged:
+        return merge_classes(torch.softmax(logits.float(), dim=1), self._matrix, self._map.target.ignore)
 
     def _hard(self, batch: Tensor) -> list[Array]:
         maps = self.source.labels(batch).cpu().numpy()
         return [self._map.remap(ids).astype(self._dtype) for ids in maps]
-
-
-class _Predicted(NamedTuple):
-    """Labels (N, H, W), confidence (N, H, W) and mean entropy (N,) in target classes."""
-
-    labels: Tensor
-    confidence: Tensor
-    entropy: Tensor
 
 
 def take_target_statistics(

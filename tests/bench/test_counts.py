@@ -15,7 +15,11 @@ from crots.bench.world import World
 from crots.config import Size
 from crots.data import cache as cache_module
 from crots.events import StageFinished
+from crots.methods.pseudo import predictions
 from crots.nets.compact import Compact
+from crots.nets.model import create_model
+from crots.nets.outputs import check_scores
+from crots.nets.source_spec import SourceSpec
 from crots.options import BenchOptions, RuntimeOptions
 from crots.project import Project
 from crots.project_config import override
@@ -25,6 +29,7 @@ from crots.stages.adapt import AdaptLearner
 from crots.stages.baseline import BaselineLearner
 from crots.stages.project_stages import open_material, open_patches
 from crots.stages.workbench import Workbench
+from crots.taxonomy import load_class_set
 
 IMAGES = 4
 STEPS = 3
@@ -123,6 +128,34 @@ def test_a_step_of_the_baseline_runs_the_student_once(project, passes):
     passes.clear()
     baseline.step(0, baseline.load(0), 1e-4)
     assert passes == [(2, True)]
+
+
+class Elementwise(TorchDispatchMode):
+    """Counts the operations on a whole tensor of some number of values."""
+
+    def __init__(self, size):
+        super().__init__()
+        self.size, self.seen = size, Counter()
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        if any(isinstance(x, torch.Tensor) and x.numel() == self.size for x in args):
+            self.seen[function._schema.name.removeprefix("aten::").rstrip("_")] += 1
+        return function(*args, **(kwargs or {}))
+
+
+def test_confidence_and_entropy_need_one_exponential_of_the_logits():
+    logits = torch.randn(2, 5, 3, 4)
+    with Elementwise(logits.numel()) as counted:
+        predictions(logits)
+    assert counted.seen == {"max": 1, "sub": 1, "exp": 1, "sum": 2, "mul": 1}
+
+
+def test_checking_the_scores_of_a_later_batch_takes_a_sum_and_a_minimum():
+    answer = torch.randn(2, 19, 8, 16)
+    spec = SourceSpec("toy", create_model("compact", load_class_set("cityscapes"), Size(16, 8)).card)
+    with Elementwise(answer.numel()) as counted:
+        check_scores(answer, 2, spec, informative=False)
+    assert counted.seen == {"sum": 1, "amin": 1}
 
 
 class Synchronisations(TorchDispatchMode):

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from crots.methods.pseudo import entropy, entropy_of_probabilities, likeliest, merge_classes
+from crots.methods.pseudo import entropy_of_probabilities, likeliest, merge_classes, predictions
 
 torch.set_num_threads(1)
 
@@ -35,20 +35,27 @@ def test_half_precision_gives_float32_confidence():
 def test_entropy_runs_from_zero_to_log_of_the_classes():
     logits = torch.zeros(2, 6, 3, 3)
     logits[1, 2] = 200.0
-    torch.testing.assert_close(entropy(logits), torch.tensor([math.log(6), 0.0]))
+    torch.testing.assert_close(predictions(logits).entropy, torch.tensor([math.log(6), 0.0]))
+
+
+def test_predictions_have_the_labels_and_confidence_of_the_likeliest_classes():
+    logits = some_logits()
+    labels, confidence = likeliest(logits)
+    found = predictions(logits)
+    assert torch.equal(found.labels, labels) and torch.equal(found.confidence, confidence)
 
 
 def test_both_entropies_agree_with_the_definition():
     probabilities = some_logits().softmax(1)
     expected = torch.distributions.Categorical(probs=probabilities.movedim(1, -1)).entropy().mean((1, 2))
-    torch.testing.assert_close(entropy(some_logits()), expected)
+    torch.testing.assert_close(predictions(some_logits()).entropy, expected)
     torch.testing.assert_close(entropy_of_probabilities(probabilities), expected)
     assert entropy_of_probabilities(torch.tensor([1.0, 0.0]).view(1, 2, 1, 1)).item() == 0
 
 
 def test_the_sum_of_logits_is_more_confident_than_their_mean():
     logits = some_logits()
-    assert (entropy(2 * logits) < entropy(logits)).all()
+    assert (predictions(2 * logits).entropy < predictions(logits).entropy).all()
 
 
 def test_merged_classes_sum_their_probabilities():

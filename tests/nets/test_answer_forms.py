@@ -157,3 +157,22 @@ def test_a_class_too_many_may_be_void():
     source = Said(lambda x: torch.cat([x, x[:, :1]], 1), "abc", "logits")
     with pytest.raises(InputError, match="if one of them is void or background, add it to the source's classes"):
         source.logits(images())
+
+
+def test_large_finite_scores_are_no_infinite_ones():
+    def answer(x):
+        return torch.stack([x[:, 0], torch.full_like(x[:, 0], -3e38)], 1)
+
+    assert torch.isinf(answer(images().float()).sum())
+    assert (Said(answer, "ab", "logits").labels(images()) == 0).all()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_one_value_that_is_not_finite_is_found(value):
+    def answer(x):
+        scores = x - 100
+        scores[1, 2, 3, 4] = value
+        return scores
+
+    with pytest.raises(InputError, match=r"gave NaN or infinite values \(1 of 768\)"):
+        Said(answer, "abc", "logits").logits(images())

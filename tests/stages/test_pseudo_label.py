@@ -18,7 +18,7 @@ from crots.execution.context import Context
 from crots.execution.engine import Engine
 from crots.images import read_image
 from crots.label_files import read_confidence, read_labels, write_labels
-from crots.methods.pseudo import entropy, likeliest
+from crots.methods.pseudo import predictions
 from crots.nets.model import create_model
 from crots.nets.source import open_source
 from crots.options import PseudoLabelOptions, RuntimeOptions, SourceOptions
@@ -267,8 +267,7 @@ def test_a_network_labels_with_one_pass_or_with_its_mirror_image(tmp_path, image
         if flip:
             both = logits + model.logits(batch.flip(3)).flip(3)
             logits = both if merge == "sum" else both / 2
-    labels, confidence = likeliest(logits)
-    for row, expected, sure, value in zip(found, labels, confidence, entropy(logits), strict=True):
+    for row, expected, sure, value in zip(found, *predictions(logits), strict=True):
         assert row.labels.dtype == np.uint8 and (row.labels == expected.numpy()).mean() > 0.999
         assert np.allclose(row.confidence, sure.numpy(), atol=1e-5)
         assert row.entropy == pytest.approx(float(value), abs=1e-5)
