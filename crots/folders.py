@@ -1,7 +1,7 @@
 """Model folders of ``save_pretrained``: what their own files say of network, classes and normalisation. No torch.
 
 Those of transformers (Hugging Face) have a ``model_type``, those of segmentation-models-pytorch a ``_model_class``.
-Nothing in such a folder is run: it is JSON and safetensors. One whose configuration asks for code of its own is
+Nothing in such a folder is run: it is JSON and tensors. One whose configuration asks for code of its own is
 refused.
 """
 
@@ -24,6 +24,8 @@ from crots.taxonomy import MOST_CLASSES, ClassSet
 HEAD = "hf:"
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
+# The weights of older folders.
+PICKLE = "pytorch_model.bin"
 PREPROCESSOR = "preprocessor_config.json"
 # Where newer versions of transformers keep it if the model takes text too, and its entry there.
 _PROCESSOR, _OF_IMAGES = "processor_config.json", "image_processor"

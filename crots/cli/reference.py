@@ -154,8 +154,8 @@ _FILES = (
 _FOLDERS = """Classes come from `id2label` (or `num_labels`), which has to name as many as the weights have, and the
 normalisation from `preprocessor_config.json` (or `processor_config.json`). One score per pixel, as for a sigmoid, is
 that of the second of two classes. The adapted model can be written back in this form
-([Exporting](../guide/exporting.md)). Folders that require code of their own (`auto_map`) and weights as pickles
-(`pytorch_model.bin`) are refused, with what to do.
+([Exporting](../guide/exporting.md)). Weights as a pickle (`pytorch_model.bin`) are read without running it.
+Folders that require code of their own (`auto_map`) are refused, with what to do.
 """
 
 

@@ -51,7 +51,7 @@ def _files(path: Path, field: str | None) -> list[Path]:
         if is_model_folder(path):
             if is_file(path / (WEIGHTS + INDEX)):
                 first_part(path / (WEIGHTS + INDEX))
-            return sorted(path.glob("*.safetensors"))
+            return sorted(path.glob("*.safetensors")) or sorted(path.glob("pytorch_model*.bin"))
         if not is_file(path) or path.suffix.lower() == ".onnx":
             return [path] if is_file(path) else []
         first = first_part(path)

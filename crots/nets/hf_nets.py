@@ -26,6 +26,7 @@ from crots.folders import (
     CARD,
     CONFIG,
     HEAD,
+    PICKLE,
     PREPROCESSOR,
     TRANSFORMS,
     WEIGHTS,
@@ -228,20 +229,20 @@ def read_state(folder: Path) -> dict[str, Tensor]:
     """
     if is_smp(read_config(folder)):
         return smp_nets.read_folder(folder)
-    _check_safetensors(folder)
+    pickled = _pickled(folder)
     transformers = package()
+    config = read_config(folder)
+    auto, applied = _kind_of(transformers, query=is_query(config)), _ONLY_APPLIED.get(config["model_type"], {})
+    # Differing sizes are reported below, by what differs.
+    asked: dict[str, Any] = {"output_loading_info": True, "ignore_mismatched_sizes": True}
+    own = {"local_files_only": True, "trust_remote_code": False, **applied}
     with quiet(transformers):
-        config = read_config(folder)
-        model, loading = _kind_of(transformers, query=is_query(config)).from_pretrained(
-            str(folder),
-            **_ONLY_APPLIED.get(config["model_type"], {}),
-            local_files_only=True,
-            trust_remote_code=False,
-            use_safetensors=True,
-            output_loading_info=True,
-            # Reported below, by what differs.
-            ignore_mismatched_sizes=True,
-        )
+        if pickled is None:
+            model, loading = auto.from_pretrained(str(folder), **own, use_safetensors=True, **asked)
+        else:
+            settings = transformers.AutoConfig.from_pretrained(str(folder), **own)
+            kind = auto._model_mapping[type(settings)]
+            model, loading = kind.from_pretrained(None, config=settings, state_dict=pickled, **asked)
     # The weights of training losses follow from the configuration.
     lacking = sorted(key for key in loading["missing_keys"] if not key.startswith("criterion."))
     if differing := sorted(loading.get("mismatched_keys") or ()):
@@ -256,23 +257,25 @@ def read_state(folder: Path) -> dict[str, Tensor]:
     return {f"model.{key}": tensor.detach() for key, tensor in model.float().state_dict().items()}
 
 
-def _check_safetensors(folder: Path) -> None:
-    """Raises an error that says what to do with a folder without weights, or whose weights are a pickle."""
-    parts = sorted(folder.glob("*.safetensors"))
+def _pickled(folder: Path) -> dict[str, Tensor] | None:
+    """The weights of a folder that holds them as a pickle, read without running it; None if it has safetensors.
+
+    Raises:
+        InputError: there are no weights, or they are damaged or hold code.
+    """
     if is_file(folder / WEIGHTS) or is_file(folder / (WEIGHTS + INDEX)):
-        return
-    if parts:
+        return None
+    if parts := sorted(folder.glob("*.safetensors")):
         raise InputError(
             f"{folder}: holds {parts[0].name}, and neither {WEIGHTS} nor {WEIGHTS}{INDEX}, which lists the parts; copy "
             "that file from the original model"
         )
-    pickles = [name for name in ("pytorch_model.bin", "pytorch_model.bin.index.json") if is_file(folder / name)]
-    if not pickles:
-        raise InputError(f"{folder}: holds no {WEIGHTS}, which are the weights; copy it from the original model")
-    raise InputError(
-        f"{folder}: holds {pickles[0]}, which is a pickle, and no {WEIGHTS}; read it with transformers where you "
-        "trust it, and save it by model.save_pretrained(folder, safe_serialization=True)"
-    )
+    for name in (PICKLE, PICKLE + INDEX):
+        if is_file(folder / name):
+            from crots.nets.reading import read_weights
+
+            return dict(read_weights(folder / name).tensors)
+    raise InputError(f"{folder}: holds no {WEIGHTS}, which are the weights; copy it from the original model")
 
 
 def _first(keys: Sequence[str]) -> str:

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import os
+import pickle
 import shutil
 import sys
 import time
@@ -145,10 +147,7 @@ def test_weights_of_other_classes_or_names_say_so(segformer):
         InputError, match=r"missing decode_head.* and \d+ more, but there are module\.decode_head.* names"
     ):
         open_source(folder, classes=ABC)
-    weights.rename(folder / "pytorch_model.bin")
-    with pytest.raises(InputError, match=r"holds pytorch_model.bin, which is a pickle, .*safe_serialization"):
-        open_source(folder, classes=ABC)
-    (folder / "pytorch_model.bin").unlink()
+    weights.unlink()
     with pytest.raises(InputError, match=r"holds no model.safetensors, .*copy it"):
         open_source(folder, classes=ABC)
 
@@ -287,3 +286,40 @@ def test_a_name_on_a_hub_is_no_path(tmp_path, monkeypatch):
 def test_a_folder_of_one_label_has_two_classes(tmp_path):
     card = folder_card(described(tmp_path / "m", id2label={"0": "vessel"}))
     assert card.classes["names"] == ["background", "vessel"]
+
+
+def test_weights_of_an_older_folder_are_read_without_running_them(segformer):
+    _, folder = segformer
+    images = torch.randint(0, 256, (1, 3, 64, 96), dtype=torch.uint8)
+    wanted = open_source(folder, classes=ABC).views(images)[0]
+    weights = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    torch.save(weights, folder / "pytorch_model.bin")
+    assert torch.equal(open_source(folder, classes=ABC).views(images)[0], wanted)
+    keys = sorted(weights)
+    names = [f"pytorch_model-0000{number}-of-00002.bin" for number in (1, 2)]
+    (folder / "pytorch_model.bin").unlink()
+    torch.save({key: weights[key] for key in keys[:50]}, folder / names[0])
+    torch.save({key: weights[key] for key in keys[50:]}, folder / names[1])
+    index = {"weight_map": {key: names[place >= 50] for place, key in enumerate(keys)}}
+    (folder / "pytorch_model.bin.index.json").write_text(json.dumps(index))
+    assert torch.equal(open_source(folder, classes=ABC).views(images)[0], wanted)
+    torch.save({key: weights[key] for key in keys[:49]}, folder / names[0])
+    with pytest.raises(InputError, match="do not fill the network: missing"):
+        open_source(folder, classes=ABC)
+    (folder / names[0]).write_bytes(pickle.dumps(Path))
+    with pytest.raises(InputError, match=names[0]):
+        open_source(folder, classes=ABC)
+
+
+def test_code_in_the_weights_of_a_folder_is_refused_and_not_run(segformer, tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "ran"),)
+
+    _, folder = segformer
+    (folder / "model.safetensors").unlink()
+    torch.save({"a": Evil()}, folder / "pytorch_model.bin")
+    with pytest.raises(InputError, match=r"pytorch_model.bin was refused: it is a pickle with code in it"):
+        open_source(folder, classes=ABC, trust=True)
+    assert not (tmp_path / "ran").exists()
