@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from crots.config import unknown_name
 from crots.errors import InputError
-from crots.folders import CONFIG, HEAD, MODEL_CLASSES, is_model_folder
+from crots.folders import CONFIG, HEAD, MODEL_CLASSES, MODEL_TYPES, is_model_folder
 from crots.trust import is_factory
 
 COMPACT = "compact"
@@ -50,7 +51,25 @@ def check_net(name: str, field: str = "net") -> None:
         _check_smp(name, field)
     elif not is_factory(name) and name not in (COMPACT, *DEEPLABV2, *TORCHVISION, *_added()):
         patterns = (SMP_PATTERN, HF_PATTERN, FACTORY_PATTERN)
-        raise unknown_name(field, name, [*DEEPLABV2, COMPACT, *TORCHVISION, *patterns], what="network")
+        raise unknown_net(name, [*DEEPLABV2, COMPACT, *TORCHVISION, *patterns], field)
+
+
+def unknown_net(name: str, known: Sequence[str], field: str = "net") -> InputError:
+    """Returns the error for a name that no network has, with what it is called here.
+
+    Args:
+        name: as it was given, often as its own package calls it: ``deeplabv3_resnet50``, ``Unet``.
+        known: names of networks, and patterns.
+        field: the option that it is from.
+    """
+    words = re.split(r"[/_\-. ]", name.lower())
+    same = [net for net in known if net.rpartition(":")[2] == name.lower()]
+    if not same:
+        same += [f"{SMP}{words[0]}/<encoder>"] if words[0] in _ARCHITECTURES else []
+        same += [HF_PATTERN] if words[0] in MODEL_TYPES else []
+    if not same:
+        return unknown_name(field, name, list(known), what="network")
+    return InputError(f"{field}: unknown network {name[:80]!r}; did you mean {' or '.join(same)}?", field=field)
 
 
 def _added() -> Iterable[str]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from crots.config import unknown_name
 from crots.errors import InputError
 from crots.nets import compact, deeplabv2, hf_nets, smp_nets, torchvision_nets, user
 from crots.nets.info import Family, NetInfo
+from crots.nets.names import unknown_net
 from crots.trust import is_factory
 
 # By the part of a name up to its colon, or by the whole name.
@@ -79,7 +79,7 @@ def _family(name: str, *, trust: bool) -> Family:
     if head + colon in FAMILIES:
         return FAMILIES[head + colon]
     if not is_factory(name):
-        raise unknown_name("net", name, list(net_names()), what="network")
+        raise unknown_net(name, net_names())
     if not trust:
         raise InputError(
             f"net {name!r} would run code of the Python module {head!r}; if you trust it, allow it by "

@@ -38,6 +38,9 @@ def test_every_installed_network_passes():
     [
         ("deeplabv2_resnet100", "did you mean deeplabv2_resnet101"),
         ("torchvision:deeplabv3_resnet", "torchvision:deeplabv3_resnet50"),
+        ("deeplabv3_resnet50", "did you mean torchvision:deeplabv3_resnet50"),
+        ("Unet", "did you mean smp:unet/<encoder>"),
+        ("segformer-b0", "did you mean smp:segformer/<encoder> or hf:<folder>"),
         ("smp:deeplabv3plas/resnet18", "did you mean deeplabv3plus"),
         ("smp:unet", "names no architecture and encoder"),
         ("hf:nowhere", "no folder with a config.json"),
