@@ -27,7 +27,7 @@ from crots.data.masks import MOST_IDS
 from crots.data.matching import some
 from crots.data.pixels import pixel_warnings
 from crots.data.polygons import has_outlines, names_in
-from crots.data.predictions import PredictionSet, open_predictions
+from crots.data.predictions import NO_CONFIDENCE, PredictionSet, glance, open_predictions
 from crots.data.readings import AmbiguousLabels
 from crots.data.score_arrays import read_array
 from crots.data.sizes import propose_size
@@ -375,6 +375,8 @@ def _predictions(
     summary = [f"predictions: {len(keys)} images, {sort}", *(note.line for note in notes if classes is not None)]
     if findings.sizes and (found.soft or found.confidences):
         summary.append(f"mean confidence {trust / findings.sizes.total():.1%}")
+    if classes is not None and not findings.problems:
+        summary += [f"warning: {text}" for text in glance(found, {}).warnings if text != NO_CONFIDENCE]
     return findings.result(path, "predictions", summary, classes)
 
 

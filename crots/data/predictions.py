@@ -50,6 +50,7 @@ _WHOLE = 1e-3
 _IMPOSSIBLE = 0.05
 # How much larger or smaller than its image a prediction is that may be the image's with a margin.
 _NEARLY = 1.2
+NO_CONFIDENCE = "the predictions have no confidence: every pixel counts as certain"
 # What warnings of one class everywhere say of it.
 LEARNS_THE_SAME = "a student learns to do the same"
 
@@ -303,7 +304,7 @@ class _Seen:
     def of_confidence(self) -> str:
         """Why the confidence cannot be what it should be; empty where nothing is odd."""
         if not self.sure:
-            return "the predictions have no confidence: every pixel counts as certain"
+            return NO_CONFIDENCE
         if not self._pixels:
             return ""
         if (text := self._of_soft() if self._found.soft else self._of_maps()) or self._classes == 1:

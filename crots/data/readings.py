@@ -406,8 +406,9 @@ class _Judge:
                 labels = {value: table[value[0]] for value in self.pixels}
                 empty = _Reading(encoding, labels, self.classes.ignore, 1.0)
                 encoding, notes = self.reported(empty)
-                use = "nothing is learnt from them" if self.predicted else "they score nothing"
-                return encoding, [*notes, Remark(f"no pixel of them has a class, so {use}", "warning")]
+                # Of predictions that is said with other things that are odd about them.
+                scored = [Remark("no pixel of them has a class, so they score nothing", "warning")]
+                return encoding, notes if self.predicted else [*notes, *scored]
         known = {**tables["train"], **tables.get("raw", {})}
         worst = max(self.files, key=lambda file: len(file.values - known.keys()))
         wrong = sorted(worst.values - known.keys()) or sorted(worst.values - tables["train"].keys())

@@ -124,8 +124,10 @@ def test_hard_predictions(tmp_path, classes):
 
 @pytest.mark.parametrize("classes", [CLASSES, None])
 def test_soft_predictions(tmp_path, classes):
-    np.savez(tmp_path / "a.npz", probabilities=np.full((3, 5, 6), 1 / 3, np.float32))
-    np.savez(tmp_path / "b.npz", probabilities=np.full((4, 5, 6), 1 / 4, np.float32))
+    for name, count in (("a", 3), ("b", 4)):
+        scores = np.full((count, 5, 6), 0.1, np.float32)
+        scores[0] = 1 - 0.1 * (count - 1)
+        np.savez(tmp_path / f"{name}.npz", probabilities=scores)
     found = inspect(tmp_path, classes)
     assert found.counts == {"predictions": 2, "unreadable": 1}
     assert "shape (4, 5, 6), expected (3, height, width)" in found.problems[0]
@@ -211,7 +213,17 @@ def test_labels_whose_size_cannot_show_that_they_are_turned_are_warned_about(tmp
 
 @pytest.mark.parametrize("last", [False, True])
 def test_the_classes_of_soft_predictions_are_counted_at_either_end_of_their_shape(tmp_path, last):
-    scores = np.full((5, 6, 3) if last else (3, 5, 6), 1 / 3, np.float32)
-    np.savez(tmp_path / "a.npz", probabilities=scores)
+    scores = np.full((3, 5, 6), 0.1, np.float32)
+    scores[0] = 0.8
+    np.savez(tmp_path / "a.npz", probabilities=np.moveaxis(scores, 0, 2) if last else scores)
     found = inspect(tmp_path)
     assert found.sizes == {"6x5": 1} and not found.problems
+
+
+def test_what_is_odd_about_predictions_is_a_warning(tmp_path):
+    for number in range(4):
+        write_labels(tmp_path / "label_ids" / f"{number}.png", np.zeros((8, 16), np.uint8))
+        write_confidence(tmp_path / "confidence" / f"{number}.png", np.arange(128).reshape(8, 16) / 300 + 0.5)
+    found = inspect(tmp_path, ClassSet.from_dict({"name": "two", "names": ["a", "b"]}))
+    (warning,) = [line for line in found.summary if line.startswith("warning")]
+    assert "the 4 predictions checked say a everywhere" in warning

@@ -9,10 +9,9 @@ from crots.data.datasets import open_dataset
 from crots.data.encodings import ENCODINGS
 from crots.data.inspection import inspect
 from crots.data.labels import decode, detect_encoding, resolve_encoding
-from crots.data.predictions import open_predictions
+from crots.data.predictions import glance, open_predictions
 from crots.data.readings import AmbiguousLabels
 from crots.errors import InputError
-from crots.events import Remark
 from crots.images import write_image
 from crots.label_files import TRAIN_IDS, write_labels
 from crots.options import DataOptions
@@ -278,8 +277,11 @@ def test_predictions_hold_train_ids_unless_only_something_else_fits(tmp_path):
 
 def test_predictions_without_any_class_are_not_said_to_be_scored(tmp_path):
     file(tmp_path / "0.png", [255, 255])
-    notes = open_predictions(tmp_path, None, THREE).resolved()[1]
-    assert notes[-1] == Remark("no pixel of them has a class, so nothing is learnt from them", "warning")
+    found, notes = open_predictions(tmp_path, None, THREE).resolved()
+    texts = [*(note.text for note in notes if note.kind == "warning"), *glance(found, {}).warnings]
+    assert [text for text in texts if "ignored pixels" in text or "no pixel" in text] == [
+        "1 of 1 predictions checked contain only ignored pixels; check their ids and class map"
+    ]
     assert "they score nothing" in read(tmp_path, [[255, 255]], THREE)[1]
 
 

@@ -27,7 +27,7 @@ def test_predictions_are_matched_and_their_ids_checked(look, images, tmp_path):
     found = look("source", **given)
     assert found.level == "warning" and "every pixel counts as certain" in found.text
     for number in range(4):
-        write_confidence(tmp_path / "sure" / f"{number}.png", np.full((48, 64), 0.8, np.float32))
+        write_confidence(tmp_path / "sure" / f"{number}.png", np.tile(np.float32([0.7, 0.9]), (48, 32)))
     found = look("source", **given, source__confidence=tmp_path / "sure")
     assert found.level == "good" and "mean confidence 80%" in found.text
 
@@ -76,7 +76,7 @@ def test_confidence_beside_the_predictions_is_offered(look, images, tmp_path):
     given = {"data__target": images, "task__classes": "camvid", "source__predictions": folder}
     assert not look("source", **given).offers
     for number in range(4):
-        write_confidence(tmp_path / "said" / "confidence" / f"{number}.png", np.full((48, 64), 0.8, np.float32))
+        write_confidence(tmp_path / "said" / "confidence" / f"{number}.png", np.tile(np.float32([0.7, 0.9]), (48, 32)))
     (offer,) = look("source", **given).offers
     found = look("source", **given, **{key.replace(".", "__"): value for key, value in offer.settings.items()})
     assert found.level == "good" and "mean confidence 80%" in found.text
