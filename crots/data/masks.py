@@ -57,7 +57,10 @@ def masks_among(folder: Path, names: Sequence[str]) -> set[str]:
     by_suffix: dict[str, list[str]] = defaultdict(list)
     for name in names:
         by_suffix[os.path.splitext(name)[1].lower()].append(name)  # noqa: PTH122 - as in key_of
-    kinds = list(by_suffix.values()) if len(by_suffix) > 1 else [*_kinds(names), _odd(folder, names)]
+    if len(by_suffix) > 1:
+        kinds = list(by_suffix.values())
+    else:
+        kinds = [*_kinds(names), *_few_patterns(names), _odd(folder, names)]
     found = {name for kind in kinds if kind and kind[0].lower().endswith(_LABELS) for name in _masks(folder, kind)}
     return found if len(found) < len(names) else set()
 
@@ -122,6 +125,13 @@ def _by_pattern(names: Sequence[str]) -> list[list[str]]:
     for name in names:
         patterns[_NUMBERS.sub("#", key_of(name))].append(name)
     return list(patterns.values())
+
+
+def _few_patterns(names: Sequence[str]) -> list[list[str]]:
+    """Groups names that differ in their numbers alone, where few groups hold several each: ``T1_5`` and ``label05``."""
+    patterns = _by_pattern(names)
+    several = 2 <= len(patterns) <= _MOST_KINDS and min(map(len, patterns)) > _FEW
+    return patterns if several else []
 
 
 def _kinds(names: Sequence[str]) -> list[list[str]]:

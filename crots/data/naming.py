@@ -193,6 +193,9 @@ class _Sides:
         ) & self.words[0]
         if not any(numbers):
             return not telling or self.of_all(change)
+        if _ends_with(self.images, _counter(change.file_tail)) or _ends_with(self.files, _counter(change.tail)):
+            # Of x and x_1, which are two images, one is missing.
+            return False
         exact = self.form is _Form.EXACT
         alone = [_stand_alone(part) if exact else bool(own) for part, own in zip(parts, numbers, strict=True)]
         if numbers[0] == numbers[1] and exact and alone[0] == alone[1]:
@@ -356,6 +359,16 @@ def _numbers(tokens: Tokens) -> list[str]:
 
 def _words(tokens: Tokens) -> list[str]:
     return [token.lower() for token in tokens if token.isalpha()]
+
+
+def _counter(tail: Tokens) -> Tokens:
+    """The number that a tail begins with, with the sign before it."""
+    first = next((place for place, token in enumerate(tail) if token.isalnum()), None)
+    return tail[: first + 1] if first is not None and tail[first].isdigit() else ()
+
+
+def _ends_with(names: Iterable[_Name], tail: Tokens) -> bool:
+    return bool(tail) and any(name.tokens[-len(tail) :] == tail for name in names)
 
 
 def _stand_alone(tokens: Tokens) -> bool:

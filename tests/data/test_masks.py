@@ -252,3 +252,11 @@ def test_labels_beside_the_images_may_be_named_by_their_folder(tmp_path):
         photo(tmp_path / f"{number}.png")
         write_labels(tmp_path / f"{number}_mask.png", MASK)
     assert open_dataset(tmp_path, labels=tmp_path).labelled == 3
+
+
+def test_masks_named_by_another_pattern_are_none_of_the_images(tmp_path):
+    for number in range(1, 5):
+        photo(tmp_path / f"T1_{number}.png")
+        write_labels(tmp_path / f"label{number:03}.png", MASK)
+    dataset = open_dataset(tmp_path)
+    assert [sample.image.name for sample in dataset.samples] == [f"T1_{number}.png" for number in range(1, 5)]

@@ -48,6 +48,7 @@ def test_no_image_is_given_the_label_of_another(number):
         (["S10W5"], ["N10E7", "N11W5"]),
         (["seq1/rgb_1", "seq1/rgb_2"], ["seq2/gt_1", "seq2/gt_2"]),
         (["IMG_1722_1", "IMG_1729"], ["IMG_1722_labels_1"]),
+        (["rgb-IMG_1", "rgb-IMG_9", "rgb-IMG_5", "rgb-IMG_5_1"], ["IMG_1_1_gt", "IMG_9_1_gt"]),
         (["1_left", "2_left", "3_left"], ["1_right", "2_right", "3_right"]),
     ],
 )
