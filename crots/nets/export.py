@@ -10,7 +10,6 @@ import copy
 import dataclasses
 import io
 import json
-import logging
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -31,7 +30,7 @@ from crots.files import atomic_path
 from crots.folders import check_formats
 from crots.nets.hf_nets import write_folder
 from crots.nets.model import Model, check_runs
-from crots.nets.quiet import torch_jit
+from crots.nets.quiet import onnx_export, torch_jit
 from crots.nets.source import FIXED_KEY, MULTIPLE_KEY, load_exported
 from crots.nets.weights import load_model, save_pth, save_safetensors
 from crots.ownership import atomic_folder
@@ -320,26 +319,21 @@ def _save_onnx(model: Model, path: Path, example: Tensor, dynamic: dict[int, Any
 
 
 def _to_onnx(program: Program, example: Tensor, dynamic: dict[int, Any] | None) -> Any:
-    loud = logging.getLogger("torch.onnx").level
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    try:
-        with torch.no_grad(), warnings.catch_warnings():
-            # Inside the exporter, about its own dependencies.
-            warnings.filterwarnings("ignore", category=DeprecationWarning)
-            warnings.filterwarnings("ignore", category=FutureWarning)
-            warnings.filterwarnings("ignore", category=UserWarning, module=r"torch(\.|$)|onnx")
-            return torch.onnx.export(
-                program,
-                (example,),
-                dynamo=True,
-                dynamic_shapes=None if dynamic is None else (dynamic,),
-                input_names=["image"],
-                output_names=["logits"],
-                external_data=False,
-                verbose=False,
-            )
-    finally:
-        logging.getLogger("torch.onnx").setLevel(loud)
+    with torch.no_grad(), onnx_export(), warnings.catch_warnings():
+        # Inside the exporter, about its own dependencies.
+        warnings.filterwarnings("ignore", category=DeprecationWarning)
+        warnings.filterwarnings("ignore", category=FutureWarning)
+        warnings.filterwarnings("ignore", category=UserWarning, module=r"torch(\.|$)|onnx")
+        return torch.onnx.export(
+            program,
+            (example,),
+            dynamo=True,
+            dynamic_shapes=None if dynamic is None else (dynamic,),
+            input_names=["image"],
+            output_names=["logits"],
+            external_data=False,
+            verbose=False,
+        )
 
 
 def _dynamic_shape(multiple: int) -> dict[int, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -29,6 +30,23 @@ def torch_export() -> Iterator[None]:
     """Silences the warnings about read-only buffers while an exported program is read inside the block."""
     with _without(_KNOWN_OF_EXPORT):
         yield
+
+
+# Loggers of torch's exporter, and from which level on they are heard: what fails is raised as an error.
+_EXPORTERS = {"torch.onnx": logging.ERROR, "torch.export": logging.CRITICAL}
+
+
+@contextlib.contextmanager
+def onnx_export() -> Iterator[None]:
+    """Silences what torch logs of its own steps while it writes an ONNX file inside the block."""
+    levels = {name: logging.getLogger(name).level for name in _EXPORTERS}
+    for name, level in _EXPORTERS.items():
+        logging.getLogger(name).setLevel(level)
+    try:
+        yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
 
 
 @contextlib.contextmanager
