@@ -390,7 +390,7 @@ class Inputs:
         named, card = self.config.source.net, self.source_card
         # A program is no network whose weights could be taken.
         if card is None or named == card.net or closed(self.source_file):
-            if card is None and not named:
+            if card is None and not named and self.config.source.file and self.config.source.predictions is None:
                 check_whole(self.source_file)
             check_net(named or DEFAULT_NET, "source.net")
             return named or DEFAULT_NET
