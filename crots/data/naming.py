@@ -191,11 +191,11 @@ class _Sides:
         telling = (words[0] - words[1] - constant[0]) & self.words[1] or (
             words[1] - words[0] - constant[1]
         ) & self.words[0]
-        if not any(numbers):
-            return not telling or self.of_all(change)
         if _ends_with(self.images, _counter(change.file_tail)) or _ends_with(self.files, _counter(change.tail)):
             # Of x and x_1, which are two images, one is missing.
             return False
+        if not any(numbers):
+            return not telling or self.of_all(change)
         exact = self.form is _Form.EXACT
         alone = [_stand_alone(part) if exact else bool(own) for part, own in zip(parts, numbers, strict=True)]
         if numbers[0] == numbers[1] and exact and alone[0] == alone[1]:
@@ -362,13 +362,14 @@ def _words(tokens: Tokens) -> list[str]:
 
 
 def _counter(tail: Tokens) -> Tokens:
-    """The number that a tail begins with, with the sign before it."""
+    """The number or word that a tail begins with, with the sign before it."""
     first = next((place for place, token in enumerate(tail) if token.isalnum()), None)
-    return tail[: first + 1] if first is not None and tail[first].isdigit() else ()
+    return () if first is None else tail[: first + 1]
 
 
 def _ends_with(names: Iterable[_Name], tail: Tokens) -> bool:
-    return bool(tail) and any(name.tokens[-len(tail) :] == tail for name in names)
+    ending = [name.tokens[-len(tail) :] == tail for name in names] if tail else []
+    return any(ending) and not all(ending)
 
 
 def _stand_alone(tokens: Tokens) -> bool:
