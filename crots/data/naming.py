@@ -187,6 +187,9 @@ class _Sides:
         words, numbers = [set(_words(part)) for part in parts], [_numbers(part) for part in parts]
         if words[0] & _CAMERAS and words[1] & _CAMERAS - words[0]:
             return False
+        if (words[1] - words[0]) & self.some_words:
+            # Of the images x and x_copy, these are files of the second.
+            return False
         constant = [set(_words(ends.head + ends.tail)) for ends in self.ends]
         telling = (words[0] - words[1] - constant[0]) & self.words[1] or (
             words[1] - words[0] - constant[1]
@@ -221,6 +224,12 @@ class _Sides:
             for side in (self.images, self.files)
         )
         return one, other
+
+    @functools.cached_property
+    def some_words(self) -> frozenset[str]:
+        """The words that some images' names have, and others have not: they tell these apart."""
+        counts = Counter(word for name in self.images for word in set(_words(name.tokens)))
+        return frozenset(word for word, count in counts.items() if count < len(self.images))
 
     def of_all(self, change: _Change) -> bool:
         """Whether all names have what is cut off, and there are several."""
@@ -410,10 +419,30 @@ def _forms(keys: Sequence[str], files: Sequence[str]) -> Iterator[_Sides]:
     # If there are several, as in row1_col2 and y1_x2, the numbers may have changed places.
     if max(map(len, own)) == 1 and not (own[0] <= _CAMERAS and own[1] <= _CAMERAS):
         images, others = (
-            [_Name(key, (), tuple(token for token in tokens if token not in drop)) for key, tokens in side]
+            [_Name(key, (), tokens) for key, tokens in _without_words(side, drop)]
             for side, drop in zip(flat, own, strict=True)
         )
         yield _Sides(images, others, _Form.FLAT)
+
+
+def _without_words(side: Sequence[tuple[str, Tokens]], words: Collection[str]) -> Iterator[tuple[str, Tokens]]:
+    """Leaves out words, each with the number behind it if that is the same in all names: manual1."""
+    behind: dict[str, set[str]] = defaultdict(set)
+    for _, tokens in side:
+        for word, after in zip(tokens, (*tokens[1:], ""), strict=True):
+            if word in words:
+                behind[word].add(after)
+    numbers = {word: _numbers(tuple(after)) for word, after in behind.items() if len(after) == 1 and len(side) > 1}
+    for key, tokens in side:
+        before = ("", *tokens[:-1])
+        yield (
+            key,
+            tuple(
+                token
+                for word, token in zip(before, tokens, strict=True)
+                if token not in words and token not in numbers.get(word, ())
+            ),
+        )
 
 
 def _apart(

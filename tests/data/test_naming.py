@@ -49,6 +49,7 @@ def test_no_image_is_given_the_label_of_another(number):
         (["seq1/rgb_1", "seq1/rgb_2"], ["seq2/gt_1", "seq2/gt_2"]),
         (["IMG_1722_1", "IMG_1729"], ["IMG_1722_labels_1"]),
         (["rgb-IMG_1", "rgb-IMG_9", "rgb-IMG_5", "rgb-IMG_5_1"], ["IMG_1_1_gt", "IMG_9_1_gt"]),
+        (["IMG_1", "IMG_1 COPY", "IMG_2", "IMG_2 COPY", "IMG_3"], ["IMG_2 copy_gt", "IMG_3 copy_gt"]),
         (["1_left", "2_left", "3_left"], ["1_right", "2_right", "3_right"]),
     ],
 )
@@ -56,6 +57,13 @@ def test_what_only_looks_alike_is_not_matched(images, labels):
     with pytest.raises(InputError):
         matched(images, labels)
     assert matched(images, labels, partial=True) == {}
+
+
+def test_a_number_behind_a_word_of_all_goes_with_it():
+    images = [f"IMG_{number}{more}_0000" for number in (648, 741, 1436) for more in ("", "_1")]
+    labels = [f"labels/IMG_{number}_manual1" for number in (648, 741, 1436)]
+    expected = {f"IMG_{number}_0000": f"labels/IMG_{number}_manual1" for number in (648, 741, 1436)}
+    assert matched(images, labels, partial=True) == expected
 
 
 def test_masks_of_the_field_of_view_beside_labels_are_a_doubt():

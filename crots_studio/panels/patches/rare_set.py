@@ -58,6 +58,7 @@ class RareSet(QWidget):
         self._session = session
         self._found: MinedPatches | None = None
         self._corrections = PatchCorrections()
+        self._fault = ""
         self.timer = QTimer(self)
         self.timer.setSingleShot(True)
         self.timer.setInterval(_CUT_MS)
@@ -126,12 +127,14 @@ class RareSet(QWidget):
 
     def _rare(self) -> dict[int, str]:
         project, found = self._session.project, self._found
+        self._fault = ""
         if project is None or found is None:
             return {}
         try:
             return rare_now(project.config.mine, found.classes, found.statistics, found.published)
-        except InputError:
-            return {}  # the options form shows the error
+        except InputError as error:
+            self._fault = str(error)
+            return {}
 
     # Choosing.
 
@@ -160,6 +163,9 @@ class RareSet(QWidget):
 
     def _show_why(self) -> None:
         row = self.table.currentRow()
+        if self._fault:
+            self.why.setText(self._fault)
+            return
         self.why.setText(self.table.reason(row) if row >= 0 else "Choose a class to see why it is rare.")
 
     # Cutting.

@@ -1,5 +1,6 @@
 """The panel of hard patches, by its widgets."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -138,6 +139,18 @@ def test_without_automatic_cutting_patches_wait_for_the_button(qtbot, panel, ope
     qtbot.waitUntil(lambda: "not up to date" in panel.rare.state.text(), timeout=10_000)
     assert not session.run.busy
     assert len(panel.arranged) == 8
+
+
+def test_a_rare_class_that_the_set_does_not_have_is_named(panel, opened, session):
+    panel.rare.at_once.setChecked(False)
+    mine = dataclasses.replace(session.project.config.mine, rare="lamp")
+    session.opened.save_config(dataclasses.replace(session.project.config, mine=mine))
+    panel.rare.refresh()
+    assert "lamp" in panel.rare.why.text() and not panel.rare.table.rare
+    panel.rare.mode.setCurrentIndex(0)
+    panel.rare.mode.activated.emit(0)
+    panel.rare.refresh()
+    assert "lamp" not in panel.rare.why.text() and panel.rare.table.rare
 
 
 def test_back_to_the_found_set(qtbot, panel, opened, session):
