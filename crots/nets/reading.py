@@ -10,6 +10,7 @@ import argparse
 import pathlib
 import pickle
 import re
+import threading
 import warnings
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -17,7 +18,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from safetensors import safe_open
 from torch import Tensor
@@ -37,6 +37,8 @@ from crots.trust import program_kind
 FileKind = Literal["weights", "safetensors", "onnx", "torchscript", "exported"]
 WeightsKind = Literal["plain", "nested", "lightning", "safetensors"]
 
+# Held while torch knows the stand-ins: it forgets them for all threads when one of them is done.
+_READING = threading.Lock()
 # Elements checked for finiteness in one step, which takes a few bytes for each.
 _AT_ONCE = 2**24
 # Packages whose checkpoints hold objects of their own.
@@ -177,7 +179,8 @@ def _read_safetensors(path: Path) -> WeightsFile:
 def _read_torch(path: Path, part: str, prefix: str) -> WeightsFile:
     content = _unpickle(path)
     if not isinstance(content, Mapping):
-        raise InputError(f"{path} holds a {type(content).__name__}; expected a state dict (names and tensors)")
+        held = "an object without weights" if isinstance(content, _Inert) else f"a {type(content).__name__}"
+        raise InputError(f"{path} holds {held}; expected a state dict (names and tensors)")
     found = find_entry(path, content, part=part, prefix=prefix)
     kind: WeightsKind = "nested" if found.name else "plain"
     if "pytorch-lightning_version" in content:
@@ -189,7 +192,12 @@ def _read_torch(path: Path, part: str, prefix: str) -> WeightsFile:
 def _unpickle(path: Path) -> Any:
     check_claim(path, claimed_by_pickles(path), "its tensors")
     try:
-        with torch.serialization.safe_globals(_plain_containers()), warnings.catch_warnings(), path.open("rb") as file:
+        with (
+            _READING,
+            torch.serialization.safe_globals(_plain_containers()),
+            warnings.catch_warnings(),
+            path.open("rb") as file,
+        ):
             warnings.filterwarnings("ignore", message="Detected pickle protocol", category=UserWarning)
             # An open file, since torch goes by the suffix of a path.
             return torch.load(file, map_location="cpu", weights_only=True)
@@ -223,9 +231,10 @@ class _Names:
 # takes the place of the named class or function, which is neither imported nor called.
 _BESIDE: dict[type, tuple[str, ...]] = {
     _Inert: (
-        *(f"numpy.{core}.multiarray._reconstruct" for core in ("core", "_core")),
+        *(f"numpy.{core}.multiarray.{name}" for core in ("core", "_core") for name in ("_reconstruct", "scalar")),
         *(f"numpy.{core}.numeric._frombuffer" for core in ("core", "_core")),
-        "numpy.ndarray",
+        # Not even single numbers are made: a forged type of object makes NumPy follow any address that the file names.
+        "numpy.ndarray", "numpy.dtype",
         *(f"datetime.{name}" for name in ("datetime", "date", "time", "timedelta", "timezone")),
         "types.SimpleNamespace", "uuid.UUID", "decimal.Decimal", "typing.Any",
         *(f"builtins.{name}" for name in ("list", "dict", "tuple", "int", "float", "str")),
@@ -249,14 +258,10 @@ def _plain_containers() -> list[Any]:
         "pytorch_lightning.utilities.parsing.AttributeDict",
     )
     paths = ("pathlib.PosixPath", "pathlib.WindowsPath", "pathlib._local.PosixPath", "pathlib._local.WindowsPath")
-    scalar = np.float64(0).__reduce__()[0]
     return [
         argparse.Namespace,
         *((OrderedDict, name) for name in lightning),
         *((pathlib.PurePosixPath, name) for name in paths),
-        *((scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
-        np.dtype,
-        *{type(np.dtype(code)) for code in "?bBhHiIlLqQefdUSO"},
         *((stand_in, name) for stand_in, names in _BESIDE.items() for name in names),
     ]
 

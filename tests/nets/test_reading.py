@@ -10,6 +10,7 @@ import pathlib
 import pickle
 import sys
 import tarfile
+import threading
 import types
 import zipfile
 
@@ -167,7 +168,12 @@ def test_any_bytes_are_refused_in_one_line(tmp_path, content):
 
 @pytest.mark.parametrize(
     ("content", "says"),
-    [([1, 2], "holds a list"), ({"epoch": 1}, "no tensors, found epoch"), ({}, "found nothing")],
+    [
+        ([1, 2], "holds a list"),
+        (np.ones(3), "holds an object without weights"),
+        ({"epoch": 1}, "no tensors, found epoch"),
+        ({}, "found nothing"),
+    ],
 )
 def test_other_contents(tmp_path, content, says):
     torch.save(content, tmp_path / "o.pth")
@@ -405,6 +411,53 @@ def test_what_training_programs_keep_beside_the_weights_is_passed_over(tmp_path,
     for name, value in beside.items():
         torch.save({"model": STATE, name: value}, tmp_path / "c.pth", _use_new_zipfile_serialization=new)
         assert same(read_weights(tmp_path / "c.pth").tensors), name
+
+
+class Address:
+    """Pickled as a number of NumPy, of a type of objects that is said to be none, at an address in memory."""
+
+    def __init__(self, address):
+        self.address = address
+
+    def __reduce__(self):
+        scalar = np.float64(0).__reduce__()[0]
+        return scalar, (ForgedType(), self.address.to_bytes(8, "little"))
+
+
+class ForgedType:
+    def __reduce__(self):
+        return np.dtype, ("O", False, True), (3, "|", None, None, None, -1, -1, 0)
+
+
+def test_no_forged_type_of_numpy_reads_memory(tmp_path):
+    torch.save(Address(id(STATE)), tmp_path / "w.pth")
+    with pytest.raises(InputError, match="holds an object without weights"):
+        read_weights(tmp_path / "w.pth")
+
+
+def test_numbers_of_any_type_of_numpy_are_passed_over(tmp_path):
+    beside = {"name": np.str_("fcn"), "when": np.datetime64("2026-01-01"), "row": np.zeros(1, [("a", "i4")])[0]}
+    for name, value in beside.items():
+        torch.save({"model": STATE, name: value}, tmp_path / "c.pth")
+        assert same(read_weights(tmp_path / "c.pth").tensors), name
+
+
+def test_two_files_are_read_at_once(tmp_path, monkeypatch):
+    """Torch forgets for all threads what may be in a file when one of them has read its own."""
+    torch.save({"model": STATE, "best": argparse.Namespace(epoch=3)}, tmp_path / "w.pth")
+    others, load = [], torch.load
+
+    def meanwhile(*args, **options):
+        if not others:
+            others.append(threading.Thread(target=read_weights, args=(tmp_path / "w.pth",)))
+            others[0].start()
+            # Before it was mended the other one ended here; now it waits.
+            others[0].join(1)
+        return load(*args, **options)
+
+    monkeypatch.setattr(torch, "load", meanwhile)
+    assert same(read_weights(tmp_path / "w.pth").tensors)
+    others[0].join()
 
 
 def test_settings_of_other_packages_are_neither_imported_nor_missed(tmp_path, monkeypatch):
