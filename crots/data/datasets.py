@@ -208,8 +208,10 @@ def _images(place: Place) -> _Found:
         # A release's description states which files are its images.
         named = re.compile(place.names)
         images, masks = [name for name in names if named.search(place.within + key_of(name))], []
+    unlisted: list[str] = []
     if place.stems is not None:
-        unlisted, images = images, [name for name in images if key_of(name) in place.stems]
+        unlisted = [name for name in images if key_of(name) not in place.stems]
+        images = [name for name in images if key_of(name) in place.stems]
         if unlisted and not images:
             raise InputError(
                 f"{folder}: none of the {len(unlisted)} images ({some(unlisted)}) is among those that the list of the "
@@ -226,6 +228,9 @@ def _images(place: Place) -> _Found:
     if measured:
         what = "files of numbers that are not classes, such as depths or instances,"
         notes.append(f"{len(measured)} {what} were left out ({some(sorted(measured))})")
+    if unlisted:
+        which = f"that the list of the split or the file of labels does not name ({some(unlisted)})"
+        notes.append(f"{len(unlisted)} images {which} were left out")
     if not place.names and (alike := other_pictures(images)):
         notes.append(
             f"{len(alike)} of {len(images)} images have the names of others but for a word ({some(alike)}) and are "

@@ -34,6 +34,8 @@ _FEW = 3
 _BETTER = 0.7
 # Views of one place, of which none has the labels of another.
 _CAMERAS = frozenset({"left", "right", "front", "rear", "back", "top", "bottom"})
+# Parts of a data set: what one holds belongs to none of another.
+_PARTS = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
 # From this share of the best change's fits on, a rival is a doubt and no chance.
 _RIVAL = 0.2
 
@@ -185,7 +187,7 @@ class _Sides:
             # Folders tell images apart: scene_1/rgb and scene_1/labels.
             return _numbers(parts[0]) == _numbers(parts[1]) and (self.of_all(change) or not _numbers(parts[0]))
         words, numbers = [set(_words(part)) for part in parts], [_numbers(part) for part in parts]
-        if words[0] & _CAMERAS and words[1] & _CAMERAS - words[0]:
+        if any(words[0] & several and words[1] & several - words[0] for several in (_CAMERAS, _PARTS)):
             return False
         if (words[1] - words[0]) & self.some_words:
             # Of the images x and x_copy, these are files of the second.
@@ -417,7 +419,8 @@ def _forms(keys: Sequence[str], files: Sequence[str]) -> Iterator[_Sides]:
     roles = [_words_of_all(tokens for _, tokens in side) for side in flat]
     own = roles[0] - roles[1], roles[1] - roles[0]
     # If there are several, as in row1_col2 and y1_x2, the numbers may have changed places.
-    if max(map(len, own)) == 1 and not (own[0] <= _CAMERAS and own[1] <= _CAMERAS):
+    elsewhere = (own[0] <= _CAMERAS and own[1] <= _CAMERAS) or (own[0] & _PARTS and own[1] & _PARTS)
+    if max(map(len, own)) == 1 and not elsewhere:
         images, others = (
             [_Name(key, (), tokens) for key, tokens in _without_words(side, drop)]
             for side, drop in zip(flat, own, strict=True)

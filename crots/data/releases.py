@@ -355,7 +355,8 @@ def find_release(release: Release, path: Path, split: str, inner: Sequence[Path]
     """
     for base in _bases(release, path, inner):
         below = path.relative_to(base).parts if path.is_relative_to(base) else ()
-        own = {theirs: ours for ours, theirs in release.splits.items()}
+        # Several splits may be one folder: of these the wanted one was picked.
+        own = {theirs: ours for ours, theirs in (*release.splits.items(), (split, release.splits.get(split)))}
         picked = next((part for part in below if _is_split(release, base, part)), "")
         folder = picked or _folder_of(release, base, split)
         images = base / release.images.format(split=folder)
@@ -384,7 +385,7 @@ def find_release(release: Release, path: Path, split: str, inner: Sequence[Path]
         named = re.escape(folder)
         kinds = [replace(kind, names=kind.names.replace("{split}", named)) for kind in release.kinds]
         listed = _list_of(base / release.listed, split) if release.listed else None
-        has_splits = "{split}" in release.images + release.names
+        has_splits = "{split}" in release.images + release.names or listed is not None
         return ReleaseFolders(
             base,
             images / within,

@@ -66,6 +66,15 @@ def test_a_number_behind_a_word_of_all_goes_with_it():
     assert matched(images, labels, partial=True) == expected
 
 
+@pytest.mark.parametrize(("own", "other"), [("val", "train"), ("test", "training"), ("validation", "test")])
+def test_labels_of_another_part_are_no_rivals_of_those_of_the_same_name(own, other):
+    images = [f"A_{own}_0{number}" for number in range(1, 4)]
+    labels = [f"{part}s/A_{part}_0{number}" for part in (own, other) for number in range(1, 6)]
+    assert matched(images, labels) == {image: f"{own}s/{image}" for image in images}
+    with pytest.raises(InputError):
+        matched(images, [label for label in labels if other in label])
+
+
 def test_masks_of_the_field_of_view_beside_labels_are_a_doubt():
     names = [f"mask/{number}_test_mask" for number in range(1, 4)]
     names += [f"{number}st_manual/{image}_manual{number}" for number in (1, 2) for image in range(1, 4)]

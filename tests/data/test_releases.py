@@ -383,6 +383,25 @@ def test_voc_takes_the_list_of_its_split(tmp_path):
         open_dataset(lists / "default.txt")
 
 
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_a_folder_of_two_splits_is_that_of_the_wanted_one(tmp_path, split):
+    save(tmp_path, "training/image_2/00000{}_10.png", "training/semantic/00000{}_10.png", [7, 26, 0])
+    for picked in (tmp_path, tmp_path / "training", tmp_path / "training/image_2"):
+        dataset = open_dataset(picked, split=split, classes=load_class_set("cityscapes"))
+        assert (dataset.layout, dataset.split, dataset.labelled) == ("kitti", split, 2), picked
+
+
+def test_images_that_a_list_leaves_out_are_counted(tmp_path):
+    save(tmp_path, "JPEGImages/f_{}.jpg", "SegmentationClass/f_{}.png", [0, 1, 2], numbers=range(5))
+    lists = tmp_path / "ImageSets" / "Segmentation"
+    lists.mkdir(parents=True)
+    (lists / "train.txt").write_text("f_0\nf_1\n")
+    for picked in (tmp_path, tmp_path / "JPEGImages"):
+        dataset = open_dataset(picked)
+        assert (dataset.layout, dataset.split, len(dataset)) == ("voc", "train", 2), picked
+        assert any("3 images that the list of the split" in str(note) and "f_2" in str(note) for note in dataset.notes)
+
+
 def test_another_split_than_the_one_there_is_reported(tmp_path):
     images, labels, ids, *_ = TREES["loveda"]
     save(tmp_path, images, labels, ids)
