@@ -32,10 +32,11 @@ _OF_IMAGES, _OF_FILES = 0.4, 0.2
 _FEW = 3
 # A looser form is taken where the stricter one finds less than this share.
 _BETTER = 0.7
-# Views of one place, of which none has the labels of another.
-_CAMERAS = frozenset({"left", "right", "front", "rear", "back", "top", "bottom"})
-# Parts of a data set: what one holds belongs to none of another.
-_PARTS = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
+# Views of one place, and parts of a data set: what one holds belongs to none of another.
+_OTHERS = (
+    frozenset({"left", "right", "front", "rear", "back", "top", "bottom"}),
+    frozenset({"train", "training", "val", "valid", "validation", "test", "testing"}),
+)
 # From this share of the best change's fits on, a rival is a doubt and no chance.
 _RIVAL = 0.2
 
@@ -131,6 +132,7 @@ class _Sides:
 
     def __init__(self, images: Sequence[_Name], files: Sequence[_Name], form: _Form) -> None:
         self.images, self.files, self.form = images, files, form
+        self.endings: dict[tuple[int, int], Counter[Tokens]] = {}
         self.by_name: dict[tuple[Tokens, Tokens], list[str]] = defaultdict(list)
         for name in files:
             self.by_name[name.folders, name.tokens].append(name.key)
@@ -187,7 +189,7 @@ class _Sides:
             # Folders tell images apart: scene_1/rgb and scene_1/labels.
             return _numbers(parts[0]) == _numbers(parts[1]) and (self.of_all(change) or not _numbers(parts[0]))
         words, numbers = [set(_words(part)) for part in parts], [_numbers(part) for part in parts]
-        if any(words[0] & several and words[1] & several - words[0] for several in (_CAMERAS, _PARTS)):
+        if _are_others(*words):
             return False
         if (words[1] - words[0]) & self.some_words:
             # Of the images x and x_copy, these are files of the second.
@@ -196,7 +198,7 @@ class _Sides:
         telling = (words[0] - words[1] - constant[0]) & self.words[1] or (
             words[1] - words[0] - constant[1]
         ) & self.words[0]
-        if _ends_with(self.images, _counter(change.file_tail)) or _ends_with(self.files, _counter(change.tail)):
+        if self.some_end_with(0, _counter(change.file_tail)) or self.some_end_with(1, _counter(change.tail)):
             # Of x and x_1, which are two images, one is missing.
             return False
         if not any(numbers):
@@ -209,6 +211,16 @@ class _Sides:
         if all(numbers) and (words[0] & words[1] or words[0] == words[1] or any(alone)):
             return False
         return (not telling and not any(alone) and not all(numbers)) or self.of_all(change)
+
+    def some_end_with(self, side: int, tail: Tokens) -> bool:
+        """Whether some names of the images (0) or of the files (1) end with a tail, and others do not."""
+        if not tail:
+            return False
+        names = (self.images, self.files)[side]
+        # Counted once for all changes, of which there may be hundreds.
+        if (side, len(tail)) not in self.endings:
+            self.endings[side, len(tail)] = Counter(name.tokens[-len(tail) :] for name in names)
+        return 0 < self.endings[side, len(tail)][tail] < len(names)
 
     def replaces_all(self, change: _Change) -> bool:
         """Whether nothing of a name is left."""
@@ -372,15 +384,15 @@ def _words(tokens: Tokens) -> list[str]:
     return [token.lower() for token in tokens if token.isalpha()]
 
 
+def _are_others(one: Collection[str], other: Collection[str]) -> bool:
+    """Whether two parts of names say that one thing is not the other: left and right, train and val."""
+    return any(group.intersection(one) and group.intersection(other).difference(one) for group in _OTHERS)
+
+
 def _counter(tail: Tokens) -> Tokens:
     """The number or word that a tail begins with, with the sign before it."""
     first = next((place for place, token in enumerate(tail) if token.isalnum()), None)
     return () if first is None else tail[: first + 1]
-
-
-def _ends_with(names: Iterable[_Name], tail: Tokens) -> bool:
-    ending = [name.tokens[-len(tail) :] == tail for name in names] if tail else []
-    return any(ending) and not all(ending)
 
 
 def _stand_alone(tokens: Tokens) -> bool:
@@ -419,8 +431,7 @@ def _forms(keys: Sequence[str], files: Sequence[str]) -> Iterator[_Sides]:
     roles = [_words_of_all(tokens for _, tokens in side) for side in flat]
     own = roles[0] - roles[1], roles[1] - roles[0]
     # If there are several, as in row1_col2 and y1_x2, the numbers may have changed places.
-    elsewhere = (own[0] <= _CAMERAS and own[1] <= _CAMERAS) or (own[0] & _PARTS and own[1] & _PARTS)
-    if max(map(len, own)) == 1 and not elsewhere:
+    if max(map(len, own)) == 1 and not _are_others(*own):
         images, others = (
             [_Name(key, (), tokens) for key, tokens in _without_words(side, drop)]
             for side, drop in zip(flat, own, strict=True)

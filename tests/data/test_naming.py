@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 
+from crots.data import naming
 from crots.data.matching import match
 from crots.errors import InputError
 from tests.data.wild_names import draw_names, is_told_apart
@@ -51,6 +52,8 @@ def test_no_image_is_given_the_label_of_another(number):
         (["rgb-IMG_1", "rgb-IMG_9", "rgb-IMG_5", "rgb-IMG_5_1"], ["IMG_1_1_gt", "IMG_9_1_gt"]),
         (["IMG_1", "IMG_1 COPY", "IMG_2", "IMG_2 COPY", "IMG_3"], ["IMG_2 copy_gt", "IMG_3 copy_gt"]),
         (["1_left", "2_left", "3_left"], ["1_right", "2_right", "3_right"]),
+        (["train_1", "train_2", "train_3"], ["val_1", "val_2", "val_3"]),
+        (["Train_001", "Train_002", "Train_003"], ["val_1_gt", "val_2_gt", "val_3_gt"]),
     ],
 )
 def test_what_only_looks_alike_is_not_matched(images, labels):
@@ -73,6 +76,20 @@ def test_labels_of_another_part_are_no_rivals_of_those_of_the_same_name(own, oth
     assert matched(images, labels) == {image: f"{own}s/{image}" for image in images}
     with pytest.raises(InputError):
         matched(images, [label for label in labels if other in label])
+
+
+def test_names_are_looked_through_once_for_all_changes_with_endings_of_one_length():
+    class Looked(list):
+        times = 0
+
+        def __iter__(self):
+            self.times += 1
+            return super().__iter__()
+
+    names = Looked(naming._Name(str(number), (), ("a", "_", str(number % 7))) for number in range(50))
+    sides = naming._Sides(names, [], naming._Form.EXACT)
+    assert [sides.some_end_with(0, ("_", str(number))) for number in range(9)] == [True] * 7 + [False] * 2
+    assert names.times == 1 and not sides.some_end_with(0, ())
 
 
 def test_masks_of_the_field_of_view_beside_labels_are_a_doubt():
