@@ -139,11 +139,17 @@ def test_what_is_not_understood_is_refused(answer, names, output, message):
         source.labels(images())
 
 
-@pytest.mark.parametrize("cut", [(-2, -2, -2, -2), (4, 4, 4, 4), (0, 0, 0, 8), (0, 8, 0, 0), (-1, 0, 0, 0)])
+@pytest.mark.parametrize("cut", [(-2, -2, -2, -2), (4, 4, 4, 4), (0, 0, 0, 8), (0, 8, 0, 0), (-2, 0, 0, 0)])
 def test_an_output_with_other_margins_than_the_image_is_refused(cut):
     source = Said(lambda x: torch.nn.functional.pad(x - 100, cut), "abc", "logits")
     with pytest.raises(InputError, match="for images of 128x96: an image with other margins"):
         source.logits(torch.randint(0, 256, (1, 3, 96, 128), dtype=torch.uint8))
+
+
+@pytest.mark.parametrize("more", [(0, 1, 0, 1), (0, -1, 0, -1)])
+def test_an_output_of_a_pixel_more_or_less_is_resized(more):
+    source = Said(lambda x: torch.nn.functional.pad(x - 100, more), "abc", "logits")
+    assert source.logits(torch.randint(0, 256, (1, 3, 96, 128), dtype=torch.uint8)).shape[-2:] == (96, 128)
 
 
 @pytest.mark.parametrize("step", [1, 2, 4, 8])
