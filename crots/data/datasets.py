@@ -24,6 +24,7 @@ from crots.data.lists import read_list
 from crots.data.masks import masks_among, measurements_among, other_pictures
 from crots.data.matching import ENDINGS, label_ending, match, some
 from crots.data.polygons import ALBUMS, SUFFIX, album_labels, is_album, is_outlined
+from crots.data.releases import SPLIT_NAMES
 from crots.data.spread import evenly_spread
 from crots.errors import InputError
 from crots.events import Remark
@@ -152,7 +153,10 @@ def _open_file(path: Path, split: str, root: Path | str | None) -> Dataset:
     samples = [Sample(key, image, label) for key, (image, label) in sorted(listed.entries.items())]
     endings = {label_ending(key_of(sample.label.name)) for sample in samples if sample.label is not None}
     encoding = _encoding(endings.pop()) if len(endings) == 1 else "auto"
-    return Dataset(listed.root, "list", split, tuple(samples), encoding, tuple(map(Remark, listed.notes)))
+    # Whatever split was asked for, a list is what its own name says.
+    named = path.stem.lower()
+    own = next((name for name, words in SPLIT_NAMES.items() if named in words), "")
+    return Dataset(listed.root, "list", own, tuple(samples), encoding, tuple(map(Remark, listed.notes)))
 
 
 def _encoding(ending: str) -> Encoding:

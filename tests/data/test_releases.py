@@ -377,7 +377,9 @@ def test_voc_takes_the_list_of_its_split(tmp_path):
     (lists / "val.txt").rename(lists / "default.txt")
     assert len(open_dataset(tmp_path, split="train")) == 6
     listed = open_dataset(lists / "default.txt")
-    assert (listed.keys, listed.labelled) == (("2007_1", "2007_4"), 2)
+    assert (listed.keys, listed.labelled, listed.split) == (("2007_1", "2007_4"), 2, "")
+    shutil.copy(lists / "default.txt", lists / "validation.txt")
+    assert open_dataset(lists / "validation.txt").split == "val"
     (lists / "default.txt").write_text("2007_1 1\n2007_9 -1\n")
     with pytest.raises(InputError, match=r"1 of 2 images are not in .*JPEGImages \(2007_9\)"):
         open_dataset(lists / "default.txt")
