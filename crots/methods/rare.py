@@ -180,8 +180,12 @@ def asked_rare(asked: str, classes: ClassSet, published: Sequence[int]) -> dict[
 
 def _train_id(word: str, classes: ClassSet) -> int:
     """Reads a train id or a class name."""
-    if not word.isdigit():
-        return classes.index(word)
+    # Not isdigit, which ² is too.
+    if not word.isdecimal():
+        try:
+            return classes.index(word)
+        except InputError as error:
+            raise InputError(f"`mine.rare`: {error}", field="mine.rare") from None
     if int(word) >= len(classes):
         raise InputError(
             f"`mine.rare`: found train id {word}, expected 0 to {len(classes) - 1} of class set {classes.name}",

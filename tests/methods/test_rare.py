@@ -3,7 +3,9 @@ import json
 import numpy as np
 import pytest
 
-from crots.methods.rare import ClassStatistics, rare_classes, rule_count
+from crots.errors import InputError
+from crots.methods.rare import ClassStatistics, asked_rare, rare_classes, rule_count
+from crots.taxonomy import ClassSet
 
 
 def statistics(pixels, means):
@@ -80,3 +82,12 @@ def test_the_published_count_of_19_classes_is_found_by_default():
 def test_a_class_that_is_everywhere_is_100_percent():
     (found,) = rare_classes(statistics([400, 0], [0.9, 0]))
     assert found.reason.endswith("among the least frequent (100% of pixels)")
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"), [("lamp", "unknown class 'lamp'"), ("²", "unknown class '²'"), ("2", "found train id 2")]
+)
+def test_what_is_no_rare_class_is_refused_under_the_name_of_the_option(asked, message):
+    with pytest.raises(InputError, match=f"`mine.rare`: .*{message}") as caught:
+        asked_rare(f"a, {asked}", ClassSet.from_dict({"name": "two", "names": ["a", "b"]}), ())
+    assert caught.value.field == "mine.rare"
