@@ -506,7 +506,8 @@ class Inputs:
             self.config.baseline.check()
             _ = self.student_weights
         if "mine" in stages:
-            asked_rare(self.config.mine.rare, self.classes, self.published_rare)
+            if self.config.mine.rare.strip() != "auto":
+                asked_rare(self.config.mine.rare, self.classes, self.published_rare)
             cell_size(self.size.height, self.size.width, self.config.mine.grid)
         if "adapt" in stages:
             self.config.adapt.check()

@@ -51,7 +51,7 @@ def content(folder):
 def project(tmp_path):
     for number in range(2):
         write_image(tmp_path / "images" / f"{number}.png", np.zeros((4, 4, 3), np.uint8))
-    values = {"data": {"target": str(tmp_path / "images")}, "adapt": {"rounds": 1}}
+    values = {"data": {"target": str(tmp_path / "images")}, "adapt": {"rounds": 1}, "student": {"weights": "random"}}
     return Project.create(tmp_path / "project", build_config(values))
 
 

@@ -186,7 +186,9 @@ def test_what_only_one_worker_finds_wrong_is_reported_once_and_refused_by_all(tm
     broken.write_bytes(broken.read_bytes()[:100])
     codes, said = crew("run", project.folder, "--trust")
     assert codes == [2, 2] and broken.name in said[0] and said[0].count("crots:") == 1
-    codes, said = crew("run", project.folder, "--trust", "--set", "data.skip_bad=true", "--set", "baseline.batch=3")
+    codes, said = crew("run", project.folder, "--trust", "--set", "data.skip_bad=true", "--until", "pseudo-label")
+    assert codes == [0, 0]
+    codes, said = crew("run", project.folder, "--trust", "--set", "baseline.batch=3")
     assert codes == [2, 2] and "batch 3 cannot be split evenly over 2 workers" in said[0]
     assert Project.open(project.folder).config.data.skip_bad
     events = list(read_events(project.events_path))
