@@ -167,7 +167,7 @@ def _encoding(ending: str) -> Encoding:
 def _placed(name: str, place: Place, encoding: Encoding, classes: ClassSet | None) -> Dataset:
     found = _images(place)
     chosen = place.encoding if encoding == "auto" else encoding
-    if encoding == "auto" and chosen == "raw" and classes is not None and not classes.raw_ids:
+    if encoding == "auto" and chosen == "raw" and _only_counts(classes):
         chosen = "auto"
     samples = tuple(Sample(key, image) for key, image in found.images.items())
     dataset = Dataset(place.images, name, place.split, samples, chosen, (*place.notes, *map(Remark, found.notes)))
@@ -181,6 +181,11 @@ def _placed(name: str, place: Place, encoding: Encoding, classes: ClassSet | Non
         return _with_own_labels(dataset, place.images, classes, found.masks)
     outlines = _outlined_files(place.images, found.others)
     return _with_own_labels(dataset, place.images, classes, outlines) if outlines else dataset
+
+
+def _only_counts(classes: ClassSet | None) -> bool:
+    """Whether a class set numbers its classes and no more: that says nothing of a data set's own ids."""
+    return classes is not None and all(raw == train for raw, train in classes.raw_ids.items())
 
 
 def _outlined_files(folder: Path, names: Sequence[str]) -> list[str]:
@@ -296,7 +301,7 @@ def label_files(
     if chosen:
         names = [name for name in names if kinds[name] == chosen]
         # Tools write such names for ids of classes that are the user's own.
-        unknown = chosen == "_labelIds" and classes is not None and not classes.raw_ids
+        unknown = chosen == "_labelIds" and _only_counts(classes)
         encoding = _encoding(chosen) if encoding == "auto" and not unknown else encoding
     return keyed(folder, names), encoding
 

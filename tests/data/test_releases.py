@@ -393,6 +393,18 @@ def test_a_folder_of_two_splits_is_that_of_the_wanted_one(tmp_path, split):
         assert (dataset.layout, dataset.split, dataset.labelled) == ("kitti", split, 2), picked
 
 
+@pytest.mark.parametrize("name", ["kitti", "cityscapes"])
+def test_a_class_set_that_only_counts_does_not_take_the_ids_of_another_unsaid(tmp_path, name):
+    images, labels, *_ = TREES[name]
+    save(tmp_path, images, labels, [0, 1, 4, 7, 26, 33])
+    own = tmp_path / "own.toml"
+    own.write_text('classes = [{name="road", ids=[0]}, {name="car", ids=[1]}, {name="sky", ids=[2]}]\n')
+    classes = load_class_set(own)
+    dataset = resolve_encoding(open_dataset(tmp_path, split="val", classes=classes), classes)
+    assert dataset.layout == name
+    assert any("labels hold ids that class set own does not have (4, 7, 26, 33" in n.text for n in dataset.notes)
+
+
 def test_images_that_a_list_leaves_out_are_counted(tmp_path):
     save(tmp_path, "JPEGImages/f_{}.jpg", "SegmentationClass/f_{}.png", [0, 1, 2], numbers=range(5))
     lists = tmp_path / "ImageSets" / "Segmentation"
