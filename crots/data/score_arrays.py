@@ -176,16 +176,16 @@ def _is_logits(values: NDArray[np.float32], kind: str, path: Path) -> bool:
     """
     low, high, sums = float(values.min()), float(values.max()), values.sum(0)
     least, most = float(sums.min()), float(sums.max())
+    # Half precision sums to 1 within a few thousandths.
+    is_distribution = low >= 0 and abs(least - 1) < _UNEVEN and abs(most - 1) < _UNEVEN
+    if is_distribution and kind != "logits":
+        return False
     if len(values) > 1 and bool((values == values[:1]).all()):
         each = f"{low:.3g}" if low == high else "one score"
         raise InputError(
             f"{path}: holds {each} for every class at every pixel, which says nothing; check the model that made it, "
             "and create the prediction again"
         )
-    # Half precision sums to 1 within a few thousandths.
-    is_distribution = low >= 0 and abs(least - 1) < _UNEVEN and abs(most - 1) < _UNEVEN
-    if is_distribution and kind != "logits":
-        return False
     is_share = low >= 0 and (high <= 1 or most - least < _UNEVEN * most)
     if kind != "probabilities" and not is_share:
         if low >= 0 and float(np.abs(np.exp(-values).sum(0) - 1).max()) < _UNEVEN:

@@ -603,7 +603,13 @@ def test_other_files_than_predictions_are_counted(tmp_path):
         open_predictions(tmp_path, None, SOURCE)
 
 
-@pytest.mark.parametrize("value", [0.0, 0.25, 3.0, -3.0, math.log(len(SOURCE))])
+def test_probabilities_of_an_image_in_which_nothing_is_seen_are_read(tmp_path):
+    even = np.full((len(SOURCE), 4, 8), 1 / len(SOURCE))
+    read = soft(tmp_path, even, "probabilities").read("k", None)
+    assert np.isfinite(read.confidence).all() and read.entropy > 0
+
+
+@pytest.mark.parametrize("value", [0.0, 3.0, -3.0, math.log(len(SOURCE))])
 @pytest.mark.parametrize("name", ["arr_0", "logits", "probabilities"])
 def test_the_same_score_for_every_class_says_nothing(tmp_path, value, name):
     with pytest.raises(InputError, match=r"k\.npz: holds .* for every class at every pixel, which says nothing"):
