@@ -204,10 +204,10 @@ def test_every_orientation_is_that_of_pillow(tmp_path, orientation):
         assert (read_image(path) == np.array(ImageOps.exif_transpose(image))).all()
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "RGBA", "CMYK", "YCbCr"])
+@pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "RGBA", "CMYK"])
 def test_images_of_any_mode_are_converted_alike_in_strips(tmp_path, monkeypatch, mode):
     image = Image.fromarray(RGB).convert(mode)
-    path = saved(tmp_path / ("a.tif" if mode in ("CMYK", "YCbCr") else "a.png"), image)
+    path = saved(tmp_path / ("a.tif" if mode == "CMYK" else "a.png"), image)
     whole = read_image(path)
     monkeypatch.setattr(limits, "_STRIP", 200)
     assert (read_image(path) == whole).all()

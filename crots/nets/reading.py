@@ -213,10 +213,12 @@ class _Inert:
     def __setstate__(self, _: object) -> None: ...
 
 
-class _Items(list[object]):
-    """Stands for a list of another kind, and keeps what is appended."""
+class _Items:
+    """Stands for a list of another kind; torch extends only those of Python."""
 
-    def __init__(self, *_: object) -> None: ...
+    def __new__(cls, *_: object) -> Any:
+        """Makes one of Python instead."""
+        return []
 
 
 class _Names:
