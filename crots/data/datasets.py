@@ -103,6 +103,7 @@ def open_dataset(
     encoding: Encoding = "auto",
     classes: ClassSet | None = None,
     root: Path | str | None = None,
+    partial: bool = False,
 ) -> Dataset:
     """Lists the images of a folder, data-set root, list file or single image.
 
@@ -114,6 +115,7 @@ def open_dataset(
         encoding: how label files store classes, where the user knows better.
         classes: helps to choose between label files of several encodings.
         root: where a list file's entries are relative to; None searches around the list file.
+        partial: some images may lack labels, and some labels images, where both are given: the notes say which.
 
     Raises:
         InputError: nothing there, no image, two images of one key, unknown layout, or labels (where given) that do
@@ -131,7 +133,7 @@ def open_dataset(
     else:
         raise InputError(f"{path}: no such file or folder; expected images, a data-set root or a list file")
     if label_root is not None:
-        return _with_labels(dataset, label_root, encoding, classes)
+        return _with_labels(dataset, label_root, encoding, classes, partial)
     if path.is_dir() and not dataset.labelled and not dataset.notes and (foreign := foreign_labels(path)):
         return replace(dataset, notes=(unused_labels(foreign),))
     return dataset
@@ -361,7 +363,9 @@ def _with_own_labels(
     return _replaced(dataset, found, encoding, note)
 
 
-def _with_labels(dataset: Dataset, folder: Path, encoding: Encoding, classes: ClassSet | None) -> Dataset:
+def _with_labels(
+    dataset: Dataset, folder: Path, encoding: Encoding, classes: ClassSet | None, partial: bool
+) -> Dataset:
     """Adds the labels that the user gave, one for each image."""
     images = {sample.image for sample in dataset.samples}
     if "image_3" in dataset.root.parts and "image_3" not in folder.parts and "semantic" in folder.name:
@@ -376,7 +380,12 @@ def _with_labels(dataset: Dataset, folder: Path, encoding: Encoding, classes: Cl
     files, encoding = label_files(folder, encoding, classes, names)
     if not files:
         raise InputError(no_labels(folder))
-    found = match(dataset.keys, files, what="label", folder=folder)
+    layouts = {sample.key: sample.label for sample in dataset.samples if sample.label is not None}
+    found = _matched(dataset, files, folder, partial)
+    found = layouts if found is None else found
+    if encoding == "auto" and found.items() <= layouts.items():
+        # The same files are read alike, whether they were named or not.
+        encoding = dataset.encoding
     # What is said about labels of the layout's own is not about these.
     own = any(sample.label is not None and sample.label.is_relative_to(folder) for sample in dataset.samples)
     left = ("labels", "unused labels") if own else ("labels", "unused labels", "classes")
@@ -386,13 +395,35 @@ def _with_labels(dataset: Dataset, folder: Path, encoding: Encoding, classes: Cl
     # Other splits may lie beside; but a label without image next to one that has its image means images are missing.
     extra = [key for key, path in files.items() if path not in used and path.parent in folders]
     if extra and dataset.layout not in ("list", "image"):
-        raise InputError(
-            f"{folder}: found {len(used) + len(extra)} labels for {len(used)} images, expected as many; "
-            f"no image for {some(extra)}; add the images or move these labels away"
-        )
+        if not partial:
+            raise InputError(
+                f"{folder}: found {len(used) + len(extra)} labels for {len(used)} images, expected as many; "
+                f"no image for {some(extra)}; add the images or move these labels away"
+            )
+        surplus = Remark(f"{folder}: {len(extra)} labels have no image ({some(extra)})", "surplus labels")
+        dataset = replace(dataset, notes=(*dataset.notes, surplus))
     parts = _different_parts(dataset.root, folder)
     doubt = f"images of {parts[0]} are given labels of {parts[1]}; make sure that they belong together" if parts else ""
     return _replaced(dataset, found, encoding, Remark(doubt, "warning") if doubt else None)
+
+
+def _matched(dataset: Dataset, files: dict[str, Path], folder: Path, partial: bool) -> dict[str, Path] | None:
+    """Finds the labels that the user gave; None where those that the layout knows lie there and names do not decide.
+
+    Raises:
+        InputError: as `match`.
+    """
+    try:
+        if partial and (found := match(dataset.keys, files, what="label", folder=folder, partial=True)):
+            return found
+        # Folders that do not belong together are no data set with gaps.
+        return match(dataset.keys, files, what="label", folder=folder)
+    except InputError:
+        own = [sample.label for sample in dataset.samples if sample.label is not None]
+        # Of a root or split more than these labels lies there: other parts of the data set, or their images.
+        if own and (partial or len(own) == len(dataset)) and all(folder in label.parents for label in own):
+            return None
+        raise
 
 
 def _different_parts(images: Path, labels: Path) -> tuple[str, str] | None:

@@ -191,7 +191,9 @@ def _datasets(
     fault: InputError | None = None
     for name in SPLITS if split is None else (split,):
         try:
-            dataset = open_dataset(path, layout=layout, split=name, labels=labels, encoding=encoding, classes=classes)
+            dataset = open_dataset(
+                path, layout=layout, split=name, labels=labels, encoding=encoding, classes=classes, partial=True
+            )
         except InputError as error:
             fault = fault or error
             continue
@@ -211,7 +213,8 @@ def _dataset(
         classes = classes or known
         where = f", split {dataset.split}" if dataset.split else ""
         summary.append(f"{dataset.layout} layout{where}: {len(dataset)} images, {dataset.labelled} with labels")
-        summary += [note.line for note in dataset.notes]
+        summary += [note.line for note in dataset.notes if note.kind != "surplus labels"]
+        findings.problems += [note.text for note in dataset.notes if note.kind == "surplus labels"]
         if 0 < dataset.labelled < len(dataset):
             lacking = [sample.key for sample in dataset.samples if sample.label is None]
             findings.problems.append(f"{dataset.root}: {len(lacking)} images have no label ({some(lacking)})")

@@ -227,3 +227,26 @@ def test_what_is_odd_about_predictions_is_a_warning(tmp_path):
     found = inspect(tmp_path, ClassSet.from_dict({"name": "two", "names": ["a", "b"]}))
     (warning,) = [line for line in found.summary if line.startswith("warning")]
     assert "the 4 predictions checked say a everywhere" in warning
+
+
+def test_an_image_without_a_label_is_a_problem_however_the_labels_are_named(tmp_path):
+    """By the root it was counted, and with the labels named the whole folder was refused."""
+    for name in "abcd":
+        write_image(tmp_path / "images" / f"{name}.png", PHOTO)
+        if name != "d":
+            write_labels(tmp_path / "labels" / f"{name}.png", np.zeros((32, 64), np.uint8))
+    by_root, named = inspect(tmp_path), inspect(tmp_path / "images", labels=tmp_path / "labels")
+    assert by_root.problems == named.problems == (f"{tmp_path / 'images'}: 1 images have no label (d)",)
+    assert named.counts == by_root.counts == {"images": 4, "labels": 3}
+    write_labels(tmp_path / "labels" / "e.png", np.zeros((32, 64), np.uint8))
+    problems = inspect(tmp_path / "images", labels=tmp_path / "labels").problems
+    assert f"{tmp_path / 'labels'}: 1 labels have no image (e)" in problems and len(problems) == 2
+    with pytest.raises(InputError, match="found no label for 1 of 4"):
+        open_dataset(tmp_path / "images", labels=tmp_path / "labels")
+
+
+def test_labels_of_other_images_are_no_data_set_with_gaps(tmp_path):
+    write_image(tmp_path / "images" / "a.png", PHOTO)
+    write_labels(tmp_path / "labels" / "other.png", np.zeros((32, 64), np.uint8))
+    with pytest.raises(InputError, match="found no label for 1 of 1 images"):
+        inspect(tmp_path / "images", labels=tmp_path / "labels")

@@ -134,6 +134,41 @@ def test_a_release_is_known_at_its_root_and_at_a_part(tree):
     assert found.problems == () and found.counts == {"images": 2, "labels": 2}, found.summary
 
 
+@pytest.mark.parametrize("tree", sorted(set(TREES) - {"labelme-folders"}), indirect=True)
+def test_the_labels_of_a_release_may_be_named_by_any_folder_around_them(tree):
+    """More lies there than the labels of these images: the images of other parts of LoveDA, lists, other splits."""
+    name, root, classes, wanted, _ = tree
+    images, labels, ids, *_ = TREES[name]
+    if name == "loveda":
+        save(root, images.replace("Urban", "Rural"), labels.replace("Urban", "Rural"), ids, numbers=[7, 8])
+    images_at, folder = (root / images).parent, (root / labels).parent
+    by_root = {sample.image: sample.label for sample in open_dataset(root, split="val", classes=classes).samples}
+    while folder != root.parent:
+        dataset = open_dataset(images_at, split="val", labels=folder, classes=classes)
+        assert {sample.image: sample.label for sample in dataset.samples}.items() <= by_root.items(), folder
+        assert len(dataset) == dataset.labelled == 2, folder
+        dataset = resolve_encoding(dataset, classes)
+        assert read_truth(dataset.samples[0], dataset, classes).ravel()[:3].tolist() == wanted, folder
+        folder = folder.parent
+
+
+def test_labels_are_told_from_the_images_of_another_part(tmp_path):
+    """Rural with the labels in Val, which holds the images and labels of Urban too, was refused."""
+    for part, numbers in (("Rural", (100, 101, 102)), ("Urban", (110, 111, 112))):
+        save(tmp_path, f"Val/{part}/images_png/{{}}.png", f"Val/{part}/masks_png/{{}}.png", [1, 7, 0], numbers=numbers)
+    classes = load_class_set("loveda")
+    for labels in (tmp_path / "Val", tmp_path):
+        dataset = open_dataset(tmp_path / "Val/Rural", split="val", labels=labels, classes=classes)
+        assert {sample.label.parts[-3] for sample in dataset.samples} == {"Rural"}
+        assert (len(dataset), dataset.labelled, dataset.encoding) == (3, 3, "raw")
+    (tmp_path / "Val/Rural/images_png/100.png").unlink()
+    with pytest.raises(InputError, match="found 3 labels for 2 images"):
+        open_dataset(tmp_path / "Val/Rural", split="val", labels=tmp_path / "Val", classes=classes)
+    (tmp_path / "Val/Rural/masks_png/101.png").unlink()
+    with pytest.raises(InputError, match="found no label for 2 of 2 images"):
+        open_dataset(tmp_path / "Val/Rural", split="val", labels=tmp_path / "Val", classes=classes)
+
+
 @pytest.mark.parametrize("name", sorted(set(TREES) - {"chase", "labelme-folders"}))
 def test_a_release_is_known_through_the_folders_of_archives(name, tmp_path):
     images, labels, ids, classes, wanted, _ = TREES[name]
