@@ -169,7 +169,8 @@ def _encoding(ending: str) -> Encoding:
 def _placed(name: str, place: Place, encoding: Encoding, classes: ClassSet | None) -> Dataset:
     found = _images(place)
     chosen = place.encoding if encoding == "auto" else encoding
-    if encoding == "auto" and chosen == "raw" and _only_counts(classes):
+    # Of outlines is said what lies outside of them, when they are read.
+    if encoding == "auto" and (chosen == "polygons" or (chosen == "raw" and _only_counts(classes))):
         chosen = "auto"
     samples = tuple(Sample(key, image) for key, image in found.images.items())
     dataset = Dataset(place.images, name, place.split, samples, chosen, (*place.notes, *map(Remark, found.notes)))
@@ -177,7 +178,8 @@ def _placed(name: str, place: Place, encoding: Encoding, classes: ClassSet | Non
         return _with_own_labels(dataset, place.labels, classes)
     if place.labels is not None:
         named, start = re.compile(place.labels_named), place.labels_within
-        names = [name for name in list_labels(place.labels) if named.search(start + key_of(name))]
+        also = {SUFFIX} if place.encoding == "polygons" else ()
+        names = [name for name in list_labels(place.labels, also) if named.search(start + key_of(name))]
         return _with_own_labels(dataset, place.labels, classes, names)
     if found.masks:
         return _with_own_labels(dataset, place.images, classes, found.masks)

@@ -200,7 +200,9 @@ def _datasets(
         found.setdefault((dataset.root, dataset.keys), dataset)
     if not found and fault is not None:
         raise fault
-    return list(found.values())
+    # A part of a release has no other splits: what lies there besides is no data set.
+    known = [dataset for dataset in found.values() if dataset.layout != "folder"]
+    return known or list(found.values())
 
 
 def _dataset(

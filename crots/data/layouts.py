@@ -19,7 +19,7 @@ from crots.data.encodings import Encoding
 from crots.data.folder_listing import key_of, list_labels
 from crots.data.lists import list_stems
 from crots.data.matching import some, without_upload
-from crots.data.polygons import ALBUMS, album_labels, album_parts, is_album
+from crots.data.polygons import ALBUMS, SUFFIX, album_labels, album_parts, is_album
 from crots.data.releases import (
     RELEASES,
     SPLIT_NAMES,
@@ -142,11 +142,11 @@ def _released(name: str) -> Callable[[Path, str, ClassSet | None], Place | None]
         wanted = None if classes is None else classes.name
         unfit, start = "", _start(found.within)
         for whole, kind in _most_listed_first(by_preference(found, wanted), _stems(found)):
-            part = _part(whole, found.within, kind.names)
+            part = _part(whole, found.within, kind)
             folder = whole / part
             if misfit := _misfit(release, found, folder, kind, classes) or _other_ids(folder, kind, classes):
                 unfit = unfit or misfit
-            elif not kind.names or _holds(folder, kind.names, part):
+            elif not kind.names or _holds(folder, kind, part):
                 # Train ids are those of one class set alone.
                 other = wanted is not None and kind.classes not in ("", wanted)
                 encoding: Encoding = "auto" if other and kind.encoding == "train" else kind.encoding
@@ -240,10 +240,10 @@ def _class_notes(found: ReleaseFolders, kind: LabelKind, classes: ClassSet | Non
     )
 
 
-def _part(whole: Path, within: Path, names: str) -> Path:
+def _part(whole: Path, within: Path, kind: LabelKind) -> Path:
     """The part of a folder of labels that belongs to a part of the images: as deep as there are such labels."""
     for part in (within, *within.parents):
-        if (whole / part).is_dir() and (not names or _holds(whole / part, names, part)):
+        if (whole / part).is_dir() and (not kind.names or _holds(whole / part, kind, part)):
             return part
     return Path()
 
@@ -252,9 +252,10 @@ def _start(part: Path) -> str:
     return "" if part == Path() else f"{part.as_posix()}/"
 
 
-def _holds(folder: Path, names: str, part: Path) -> bool:
-    pattern, start = re.compile(names), _start(part)
-    return any(pattern.search(start + key_of(name)) for name in list_labels(folder))
+def _holds(folder: Path, kind: LabelKind, part: Path) -> bool:
+    pattern, start = re.compile(kind.names), _start(part)
+    also = {SUFFIX} if kind.encoding == "polygons" else ()
+    return any(pattern.search(start + key_of(name)) for name in list_labels(folder, also))
 
 
 def _stems(found: ReleaseFolders) -> frozenset[str] | None:

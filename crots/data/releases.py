@@ -18,7 +18,7 @@ from crots.errors import InputError
 _SPLITS = ("train", "val", "test", "trainval")
 # What the folders of splits are called, where a data set has no names of its own.
 SPLIT_NAMES: dict[str, tuple[str, ...]] = {
-    "train": ("train", "training"), "val": ("val", "valid", "validation"), "test": ("test", "testing"),
+    "train": ("train", "training", "trn"), "val": ("val", "valid", "validation"), "test": ("test", "testing"),
 }  # fmt: skip
 # The split of an export that has none.
 _WHOLE = "default"
@@ -61,7 +61,7 @@ class Release:
         names: a pattern of the images' keys, ``{split}`` as above; others are left out.
         splits: split -> its folder, where they differ.
         marks: patterns of files or folders below the root, all of which are there.
-        listed: a file of stems that makes up a split.
+        listed: patterns of files of stems that make up a split.
         rivals: folders below the root with other pictures of the same places, as of other bands: which of them are
             wanted depends on the model, so that the user has to pick one.
         usual: a folder below the root whose images are meant, where it is there and the root was picked.
@@ -136,15 +136,21 @@ def _foggy(folder: str, beta: str, name: str) -> Release:
 
 RELEASES: dict[str, Release] = {
     "idd": Release(
-        "India Driving Dataset (and Lite): leftImg8bit and gtFine with labels of level 3.",
+        "India Driving Dataset (and Lite): leftImg8bit and gtFine with labels of level 3, or the outlines.",
         "leftImg8bit/{split}",
         (
             LabelKind("gtFine/{split}", r"(?i)_labellevel3ids$", "train", "idd"),
             LabelKind("gtFine/{split}", r"(?i)_labelcstrainids$", "train", "cityscapes"),
             LabelKind("gtFine/{split}", r"(?<!_inst)_label$", "train", "idd-lite"),
+            # What is downloaded; the others are drawn from it by a program of the authors.
+            LabelKind("gtFine/{split}", r"_gtFine_polygons$", "polygons", "idd"),
         ),
         names=r"(_leftImg8bit|_image)$",
-        marks=("gtFine/*/*/*_[lL]abel[lL]evel3*|gtFine/*/*/*_[lL]abelcs[tT]rain*|gtFine/*/*/*_label.png",),
+        # Outlines alone are told from those of Cityscapes by the names: numbers, where cities have letters.
+        marks=(
+            "gtFine/*/*/*_[lL]abel[lL]evel3*|gtFine/*/*/*_[lL]abelcs[tT]rain*|gtFine/*/*/*_label.png"
+            "|gtFine/*/[0-9]*/[0-9]*_gtFine_polygons.json|gtFine/*/[0-9]*/frame[0-9]*_gtFine_polygons.json",
+        ),
     ),
     "acdc-archives": Release(
         "ACDC as unpacked: rgb_anon_trainvaltest/rgb_anon and gt_trainval/gt.",
@@ -222,6 +228,14 @@ RELEASES: dict[str, Release] = {
         splits=_CAPITAL,
         marks=("*/Urban/images_png|*/Rural/images_png",),
     ),
+    "uavid": Release(
+        "UAVid: uavid_train/seq1/Images and Labels, in colours.",
+        "{split}",
+        (LabelKind("{split}", r"(^|/)Labels/", "colour", "uavid"),),
+        names=r"(^|/)Images/",
+        splits={name: f"uavid_{name}" for name in ("train", "val", "test")},
+        marks=("uavid_*/seq*/Images",),
+    ),
     "cityscapes-rain": _made_of(
         "Rain Cityscapes",
         "leftImg8bit_rain",
@@ -252,6 +266,13 @@ RELEASES: dict[str, Release] = {
         splits={"train": "training", "val": "validation"},
         marks=("annotations/training|annotations/validation",),
     ),
+    "aeroscapes": Release(
+        "AeroScapes: JPEGImages and SegmentationClass, with ImageSets/trn.txt and val.txt.",
+        "JPEGImages",
+        (LabelKind("SegmentationClass", "", "raw", "aeroscapes"),),
+        listed="ImageSets/{split}.txt",
+        marks=("ImageSets/trn.txt", "SegmentationClass", "Visualizations"),
+    ),
     "voc": Release(
         "PASCAL VOC, and exports of CVAT, Datumaro and labelme: JPEGImages, SegmentationClass, ImageSets.",
         "JPEGImages",
@@ -262,7 +283,7 @@ RELEASES: dict[str, Release] = {
             # Labels of more images, by others: of the lists trainaug and train_aug.
             LabelKind("SegmentationClassAug", "", "auto", "voc", "labelmap.txt"),
         ),
-        listed="ImageSets/Segmentation/{split}.txt",
+        listed="ImageSets/Segmentation/{split}.txt|ImageSets/{split}.txt",
         marks=("SegmentationClass|SegmentationClassAug",),
     ),
     "drive": Release(
@@ -384,7 +405,8 @@ def find_release(release: Release, path: Path, split: str, inner: Sequence[Path]
             )
         named = re.escape(folder)
         kinds = [replace(kind, names=kind.names.replace("{split}", named)) for kind in release.kinds]
-        listed = _list_of(base / release.listed, split) if release.listed else None
+        places = (base / one for one in release.listed.split("|") if one)
+        listed = next(filter(None, (_list_of(place, split) for place in places)), None)
         has_splits = "{split}" in release.images + release.names or listed is not None
         return ReleaseFolders(
             base,
@@ -465,7 +487,8 @@ def _list_of(pattern: Path, split: str) -> Path | None:
         found = {Path(entry.name).stem.lower(): Path(entry.path) for entry in entries if entry.name.endswith(".txt")}
         if ours := next((found[word] for word in (split, *SPLIT_NAMES.get(split, ())) if word in found), None):
             return ours
-        if others := [name for name in (*_SPLITS, *_LONG.values()) if name in found]:
+        words = (word for names in SPLIT_NAMES.values() for word in names)
+        if others := [name for name in dict.fromkeys((*_SPLITS, *words)) if name in found]:
             raise InputError(
                 f"{pattern.parent}: found {', '.join(others)}, expected the split {split}; give another one"
             )

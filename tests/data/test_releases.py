@@ -84,6 +84,10 @@ TREES = {
     "ade20k": ("ADE/images/validation/ADE_val_0000000{}.jpg", "ADE/annotations/validation/ADE_val_0000000{}.png",
                [1, 150, 0], "ade20k", [0, 149, 255], "ADE/images/validation"),
     "loveda": ("Val/Urban/images_png/{}.png", "Val/Urban/masks_png/{}.png", [1, 7, 0], "loveda", [0, 6, 255], "Val"),
+    "uavid": ("uavid_val/seq16/Images/000{}00.png", "uavid_val/seq16/Labels/000{}00.png",
+              [0, 1, 2], "uavid", [0, 1, 2], "uavid_val/seq16"),
+    "aeroscapes": ("JPEGImages/00000{}_001.jpg", "SegmentationClass/00000{}_001.png",
+                   [0, 11, 10], "aeroscapes", [0, 11, 10], "JPEGImages"),
     **{f"potsdam-{bands.lower()}": (f"{folder}/top_potsdam_2_{{}}_{bands}.tif",
                                     "5_Labels_all/top_potsdam_2_{}_label.tif", [0, 1, 2], "isprs", [0, 4, 255], folder)
        for bands, folder in (("RGB", "2_Ortho_RGB"), ("IRRG", "3_Ortho_IRRG"), ("RGBIR", "4_Ortho_RGBIR"))},
@@ -103,9 +107,21 @@ TREES = {
 }  # fmt: skip
 _ISPRS = [(255, 255, 255), (255, 255, 0), (0, 0, 0)]
 COLOURS = {
+    "uavid": [(0, 0, 0), (128, 0, 0), (128, 64, 128)],
     "camvid-raw": [(128, 64, 128), (64, 0, 128), (0, 0, 0)],
     **dict.fromkeys(("potsdam-rgb", "potsdam-irrg", "potsdam-rgbir", "vaihingen"), _ISPRS),
 }
+
+
+def _beside(name: str, root: Path) -> None:
+    """What else marks a release."""
+    if name == "labelme-folders":
+        save(root, "x{}_json/label_viz.png", "", [0])
+    elif name == "aeroscapes":
+        save(root, "Visualizations/00000{}_001.png", "", [0])
+        (root / "ImageSets").mkdir()
+        (root / "ImageSets" / "val.txt").write_text("000001_001\n000002_001\n")
+        (root / "ImageSets" / "trn.txt").write_text("000003_001\n")
 
 
 @pytest.fixture(params=sorted(TREES))
@@ -113,8 +129,7 @@ def tree(request, tmp_path):
     """The layout's name and the root of a small data set of it."""
     images, labels, ids, classes, wanted, part = TREES[request.param]
     save(tmp_path, images, labels, ids, colours=COLOURS.get(request.param))
-    if request.param == "labelme-folders":
-        save(tmp_path, "x{}_json/label_viz.png", "", ids)
+    _beside(request.param, tmp_path)
     return request.param, tmp_path, load_class_set(classes), wanted, part
 
 
@@ -173,12 +188,78 @@ def test_labels_are_told_from_the_images_of_another_part(tmp_path):
 def test_a_release_is_known_through_the_folders_of_archives(name, tmp_path):
     images, labels, ids, classes, wanted, _ = TREES[name]
     root = save(tmp_path / "unpacked" / "Data Set 1.2", images, labels, ids, colours=COLOURS.get(name))
+    _beside(name, root)
     (tmp_path / "unpacked" / "__MACOSX" / "Data Set 1.2").mkdir(parents=True)
     (tmp_path / "unpacked" / "readme.txt").touch()
     for picked in (root.parent, tmp_path):
         dataset = open_dataset(picked, split="val", classes=load_class_set(classes))
         assert (dataset.layout, len(dataset), dataset.labelled) == (name, 2, 2), picked
         assert read_truth(dataset.samples[0], dataset, load_class_set(classes)).ravel()[:3].tolist() == wanted
+
+
+def outlines(path: Path, *names: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shapes = [{"label": name, "polygon": [[4 * x, 0], [4 * x + 3, 0], [4 * x + 3, 7], [4 * x, 7]]}
+              for x, name in enumerate(names)]  # fmt: skip
+    path.write_text(json.dumps({"imgHeight": 8, "imgWidth": 12, "objects": shapes}))
+
+
+@pytest.mark.parametrize("frame", ["005506", "frame0029"])
+def test_idd_as_it_is_downloaded_has_outlines_alone(tmp_path, frame):
+    """It passed for Cityscapes, whose folders are cities."""
+    for split in ("train", "val"):
+        save(tmp_path, f"leftImg8bit/{split}/{{}}/{frame}_leftImg8bit.png", "", [0])
+        for number in (1, 2):
+            outlines(tmp_path / f"gtFine/{split}/{number}/{frame}_gtFine_polygons.json", "road", "autorickshaw", "sky")
+    classes = load_class_set("idd")
+    for picked in (tmp_path, tmp_path / "leftImg8bit", tmp_path / "leftImg8bit/val"):
+        dataset = open_dataset(picked, split="val", classes=classes)
+        assert (dataset.layout, len(dataset), dataset.labelled) == ("idd", 2, 2), picked
+        dataset = resolve_encoding(dataset, classes)
+        assert dataset.encoding == "polygons" and "outside of them are ignored" in dataset.notes[-1].text
+        assert read_truth(dataset.samples[0], dataset, classes)[0, [0, 4, 8]].tolist() == [0, 8, 25]
+    assert "the class set of this data set is idd" in [note.text for note in open_dataset(tmp_path).notes]
+    # Drawn labels go first.
+    for split in ("train", "val"):
+        save(tmp_path, "", f"gtFine/{split}/{{}}/{frame}_gtFine_labellevel3Ids.png", [1])
+    assert open_dataset(tmp_path, classes=classes).samples[0].label.suffix == ".png"
+
+
+def test_outlines_of_cityscapes_are_not_those_of_idd(tmp_path):
+    save(tmp_path, f"leftImg8bit/val/ulm/{CITY}_leftImg8bit.png", "", [0])
+    for number in (1, 2):
+        outlines(tmp_path / f"gtFine/val/ulm/{CITY}_gtFine_polygons.json".format(number), "road", "car", "sky")
+    dataset = open_dataset(tmp_path, split="val", classes=load_class_set("cityscapes"))
+    assert (dataset.layout, dataset.labelled) == ("cityscapes", 2)
+
+
+def test_the_labels_of_bdd100k_are_one_folder_of_several(tmp_path):
+    """Train ids, pictures of them and outlines of the same images: names alone do not decide."""
+    for split in ("train", "val"):
+        save(tmp_path, f"images/10k/{split}/{split}-{{}}.jpg", f"labels/sem_seg/masks/{split}/{split}-{{}}.png", [0, 8])
+        save(tmp_path, f"labels/sem_seg/colormaps/{split}/{split}-{{}}.png", "", [0])
+        (tmp_path / "labels/sem_seg/polygons").mkdir(exist_ok=True)
+        (tmp_path / f"labels/sem_seg/polygons/sem_seg_{split}.json").write_text("[]")
+    for classes in (load_class_set("cityscapes"), None):
+        for labels in ("labels", "labels/sem_seg", "labels/sem_seg/masks"):
+            dataset = open_dataset(tmp_path / "images/10k/val", split="val", labels=tmp_path / labels, classes=classes)
+            assert (dataset.labelled, dataset.encoding) == (2, "train"), labels
+            assert {sample.label.parts[-3] for sample in dataset.samples} == {"masks"}
+    # The labels alone are of the splits that are there, and no images.
+    assert inspect(tmp_path / "labels").counts == {"images": 4, "labels": 4}
+
+
+def test_lists_of_other_names_make_up_the_splits_of_voc(tmp_path):
+    save(tmp_path, "JPEGImages/00000{}_001.jpg", "SegmentationClass/00000{}_001.png", [0, 1], numbers=(1, 2, 3))
+    (tmp_path / "ImageSets").mkdir()
+    (tmp_path / "ImageSets" / "trn.txt").write_text("000001_001\n000002_001\n")
+    (tmp_path / "ImageSets" / "val.txt").write_text("000003_001\n")
+    for split, count in (("train", 2), ("val", 1)):
+        dataset = open_dataset(tmp_path, split=split)
+        assert (dataset.layout, dataset.split, len(dataset), dataset.labelled) == ("voc", split, count, count)
+    assert open_dataset(tmp_path / "ImageSets" / "trn.txt").split == "train"
+    with pytest.raises(InputError, match="found val, trn, expected the split test"):
+        open_dataset(tmp_path, split="test")
 
 
 def test_cityscapes_as_its_archives_unpack(tmp_path):
