@@ -117,6 +117,10 @@ class RareClass:
         return " and ".join(reasons[rule] for rule in self.rules)
 
 
+# A class of more than this share of the pixels is not rare, however few others there are.
+_MOST = 0.5
+
+
 def rule_count(classes: int) -> int:
     """Returns how many classes each rule gives by default: 5 per 19 classes, at least 1."""
     return max(1, round(5 * classes / 19))
@@ -125,8 +129,9 @@ def rule_count(classes: int) -> int:
 def rare_classes(statistics: ClassStatistics, count: int = 0) -> list[RareClass]:
     """Finds the classes of least mean confidence together with those of fewest predicted pixels.
 
-    Classes that were never predicted are left out, since no patch can show them. If all mean confidences are equal
-    (predictions without confidence), that rule is skipped.
+    Classes that were never predicted are left out, since no patch can show them. Where few others are, one that most
+    pixels show is not among the least frequent. If all mean confidences are equal (predictions without confidence),
+    that rule is skipped.
 
     Args:
         statistics: of the predictions of all target images.
@@ -142,7 +147,7 @@ def rare_classes(statistics: ClassStatistics, count: int = 0) -> list[RareClass]
     means = statistics.confidence[seen] / statistics.pixels[seen]
     shares = statistics.pixels[seen] / statistics.pixels.sum()
     # Stable sorting: ties are broken by the lower id, on every machine.
-    frequency = set(np.argsort(shares, kind="stable")[:count].tolist())
+    frequency = {place for place in np.argsort(shares, kind="stable")[:count].tolist() if shares[place] <= _MOST}
     differ = np.ptp(means) > 1e-6
     confidence = set(np.argsort(means, kind="stable")[:count].tolist()) if differ else set()
     found: list[RareClass] = []

@@ -79,9 +79,18 @@ def test_the_published_count_of_19_classes_is_found_by_default():
     assert [rare.id for rare in rare_classes(stats)] == [0, 1, 2, 3, 4, 14, 15, 16, 17, 18]
 
 
-def test_a_class_that_is_everywhere_is_100_percent():
-    (found,) = rare_classes(statistics([400, 0], [0.9, 0]))
-    assert found.reason.endswith("among the least frequent (100% of pixels)")
+def test_a_class_that_most_pixels_show_is_not_among_the_least_frequent():
+    """Of few predicted classes all were, and every cell of every image became a patch."""
+    assert rare_classes(statistics([400, 0], [0.9, 0])) == []
+    found = rare_classes(statistics([900, 60, 40], [0.9, 0.9, 0.9]), 3)
+    assert [(rare.id, rare.reason) for rare in found] == [
+        (1, "among the least frequent (6% of pixels)"), (2, "among the least frequent (4% of pixels)"),
+    ]  # fmt: skip
+    # It may be the least confident all the same.
+    found = rare_classes(statistics([900, 60, 40], [0.3, 0.9, 0.8]), 1)
+    assert [(rare.id, rare.rules) for rare in found] == [(0, ("confidence",)), (2, ("frequency",))]
+    # Of two that share all pixels evenly, either may be.
+    assert [rare.id for rare in rare_classes(statistics([200, 200], [0.9, 0.9]), 1)] == [0]
 
 
 @pytest.mark.parametrize(
