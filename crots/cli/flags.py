@@ -32,7 +32,7 @@ Options = TypeVar("Options")
 
 # The flags of the only model of a command do not begin with "source".
 MODEL_FLAGS = {
-    "file": "--checkpoint", "prefix": "--prefix", "size": "--size", "channels": "--channels", "mean": "--mean",
+    "file": "--checkpoint", "prefix": "--prefix", "size": "--input-size", "channels": "--channels", "mean": "--mean",
     "scale": "--scale", "output": "--output", "output_name": "--output-name",
 }  # fmt: skip
 _PATH_METAVARS: dict[PathKind, str] = {"folder": "DIR", "file": "FILE", "name or file": "NAME|FILE"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -52,7 +54,7 @@ def formed(answer: Tensor, batch: int, spec: SourceSpec) -> Tensor:
 
 
 def check_sides(answer: Tensor, size: Size, spec: SourceSpec) -> None:
-    """Refuses outputs that do not show the whole upright image: rotated, without a margin, or one value for all pixels.
+    """Refuses outputs that may not show the whole upright image: turned, with other margins, or one value for all.
 
     Args:
         answer: the output (N, channels, h, w); other forms are left to the other checks.
@@ -73,22 +75,40 @@ def check_sides(answer: Tensor, size: Size, spec: SourceSpec) -> None:
         fault = "a turned image; export it with height before width"
     elif size.width != size.height and lost[0] == lost[1] and lost[0] > _ROUNDED:
         fault = "an image without its margins, as convolutions without padding do; export it with padding"
-    elif found != size and _is_cut(found, size):
-        fault = (
-            "an image with other margins, as padding that is left on or cut off does; export it so that its output "
-            "has the size of its input, or a whole fraction of it"
+    elif _is_doubtful(found, size):
+        raise InputError(
+            f"{spec.path} gave {found} for images of {size}: it resized the image inside, or added or cut off margins, "
+            f"and which of the two cannot be told from the output; set `source.size` to {_fitting(found, size)} if it "
+            "takes such images, which leaves nothing to resize or to add, else export it so that its output has the "
+            "size of its input, or a whole fraction of it",
+            field="source.size",
         )
     if fault:
         raise InputError(f"{spec.path} gave {found} for images of {size}: {fault}", field="source.output_name")
 
 
-def _is_cut(found: Size, size: Size) -> bool:
-    """Whether an output has nearly the size of the image, of which no stride of a network makes it."""
-    whole = not (size.width % _BLOCK or size.height % _BLOCK)
+def _is_doubtful(found: Size, size: Size) -> bool:
+    """Whether an output has a size that no stride of a network makes of the image's.
+
+    Such an output is that of a resized image, or of one with other margins: to scale it would move what it shows.
+    """
     sides = list(zip(found, size, strict=True))
     # A pixel more or less comes of rounding, or of corners that are aligned: 513 of 512.
-    rounded = all(abs(one - other) <= 1 for one, other in sides)
-    return whole and not rounded and all(1 / _NEARLY < one / other < _NEARLY for one, other in sides)
+    if all(abs(one - other) <= 1 for one, other in sides):
+        return False
+    whole = not (size.width % _BLOCK or size.height % _BLOCK)
+    if whole and all(1 / _NEARLY < one / other < _NEARLY for one, other in sides):
+        return True
+    # One stride for both sides, each of which may be rounded.
+    least = max(other / (one + 1) for one, other in sides)
+    most = min(other / (one - 1) if one > 1 else math.inf for one, other in sides)
+    return least > most
+
+
+def _fitting(found: Size, size: Size) -> Size:
+    """The size of images that an output of another form would fit: its own, or a multiple of it."""
+    times = max(1, round(min(size.width / found.width, size.height / found.height)))
+    return Size(found.width * times, found.height * times)
 
 
 def check_scores(answer: Tensor, images: int, spec: SourceSpec, *, informative: bool = True) -> None:

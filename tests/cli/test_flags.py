@@ -22,6 +22,9 @@ STAGES = [
     ("predict", "predict", opt.PredictOptions, ()),
     ("pseudo-label", "source", opt.SourceOptions, ()),
     ("pseudo-label", "task", opt.TaskOptions, ()),
+    # What an error about a model names, the command that opened it takes: its size was missing.
+    ("predict", "source", opt.SourceOptions, ("net", "predictions", "encoding", "confidence")),
+    ("evaluate", "source", opt.SourceOptions, ("net", "confidence")),
     ("init", "data", opt.DataOptions, ()),
     ("init", "task", opt.TaskOptions, ()),
     ("init", "source", opt.SourceOptions, ()),

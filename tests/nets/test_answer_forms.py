@@ -142,8 +142,26 @@ def test_what_is_not_understood_is_refused(answer, names, output, message):
 @pytest.mark.parametrize("cut", [(-2, -2, -2, -2), (4, 4, 4, 4), (0, 0, 0, 8), (0, 8, 0, 0), (-2, 0, 0, 0)])
 def test_an_output_with_other_margins_than_the_image_is_refused(cut):
     source = Said(lambda x: torch.nn.functional.pad(x - 100, cut), "abc", "logits")
-    with pytest.raises(InputError, match="for images of 128x96: an image with other margins"):
+    with pytest.raises(InputError, match="for images of 128x96: it resized the image inside, or added or cut off"):
         source.logits(torch.randint(0, 256, (1, 3, 96, 128), dtype=torch.uint8))
+
+
+@pytest.mark.parametrize(
+    ("size", "answer", "fitting"),
+    [
+        ((640, 520), (640, 640), "640x640"), ((640, 360), (640, 640), "640x640"), ((641, 361), (640, 640), "640x640"),
+        ((512, 256), (256, 256), "256x256"), ((1242, 375), (312, 96), "1248x384"), ((64, 128), (16, 16), "64x64"),
+    ],
+)  # fmt: skip
+def test_whether_an_image_was_resized_or_padded_inside_is_not_guessed(size, answer, fitting):
+    """An output of other proportions was scaled to the image, which moves all of it where the model had padded it."""
+    source = Said(lambda x: torch.nn.functional.interpolate(x - 100, answer[::-1]), "abc", "logits")
+    with pytest.raises(InputError, match=f"which of the two cannot be told .* set `source.size` to {fitting} if") as it:
+        source.logits(torch.randint(0, 256, (1, 3, *size[::-1]), dtype=torch.uint8))
+    assert it.value.field == "source.size"
+    width, height = map(int, fitting.split("x"))
+    images = torch.randint(0, 256, (1, 3, height, width), dtype=torch.uint8)
+    assert source.logits(images).shape[-2:] == (height, width)
 
 
 @pytest.mark.parametrize("more", [(0, 1, 0, 1), (0, -1, 0, -1)])

@@ -54,7 +54,7 @@ def configure(parser: Parser, profile: Profile) -> None:
     add_classes(group, profile, implied_by="the class map or the model's file")
     add_options(group, "task", opt.TaskOptions, profile, without=("classes",))
     more = parser.add_argument_group("models of other programs")
-    only = ("prefix", "channels", "mean", "scale", "output", "output_name")
+    only = ("prefix", "size", "channels", "mean", "scale", "output", "output_name")
     add_options(more, "source", opt.SourceOptions, profile, flags=MODEL_FLAGS, only=only)
     stage = parser.add_argument_group("options of the stage")
     add_options(stage, "evaluate", opt.EvaluateOptions, profile)

@@ -32,7 +32,7 @@ def configure(parser: Parser, profile: Profile) -> None:
     )  # fmt: skip
     add_out(group, "folder for label_ids/, label_color/ and overlay/")
     more = parser.add_argument_group("models of other programs")
-    only = ("prefix", "channels", "mean", "scale", "output", "output_name")
+    only = ("prefix", "size", "channels", "mean", "scale", "output", "output_name")
     add_options(more, "source", opt.SourceOptions, profile, flags=MODEL_FLAGS, only=only)
     stage = parser.add_argument_group("options of the stage")
     add_options(stage, "predict", opt.PredictOptions, profile)
