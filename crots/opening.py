@@ -532,8 +532,8 @@ def tiling_of(data: DataOptions) -> Tiling | None:
         return None
     if data.size is not None:
         raise InputError(
-            f"data.size is {data.size} and data.tile is {data.tile}, expected one of them: images are either resized "
-            "to a working size or cut into tiles as they are; set the other to none",
+            f"`data.size` is {data.size} and `data.tile` is {data.tile}, expected one of them: images are either "
+            "resized to a working size or cut into tiles as they are; set the other to none",
             field="data.tile",
         )
     return Tiling(data.tile, data.tile_overlap)

@@ -51,7 +51,7 @@ def parse_rendering(bands: str, white: float) -> Rendering:
     numbers = tuple(int(part) for part in parts if part.isascii() and part.isdigit() and len(part) <= 4)
     if len(numbers) != len(parts) or len(numbers) not in (0, 1, 3) or not all(1 <= n <= MOST_BANDS for n in numbers):
         raise InputError(
-            f"data.bands: found {bands!r}, expected the numbers of the bands that are red, green and blue, counted "
+            f"`data.bands`: found {bands!r}, expected the numbers of the bands that are red, green and blue, counted "
             "from 1, like 3,2,1; or one for grey images",
             field="data.bands",
         )
@@ -116,7 +116,7 @@ def pick(path: Path, stored: NDArray[Any]) -> NDArray[Any]:
 def _check_bands(path: Path, bands: tuple[int, ...], count: int) -> None:
     if max(bands) > count:
         raise InputError(
-            f"{path}: has {count} bands, but data.bands is {','.join(map(str, bands))}; choose others",
+            f"{path}: has {count} bands, but `data.bands` is {','.join(map(str, bands))}; choose others",
             field="data.bands",
         )
 

@@ -17,7 +17,7 @@ from crots.project import Project
 from crots.project_config import ProjectConfig
 from crots_studio.background.loading import preload_torch
 from crots_studio.models.option_form import run_command
-from crots_studio.models.words import in_window
+from crots_studio.models.words import fault_text
 from crots_studio.pages import Pages
 from crots_studio.runs.run import RunRequest
 from crots_studio.session import Session
@@ -86,7 +86,7 @@ class ProjectActions(QObject):
         try:
             like = Project.open(Path(folder)) if folder else self._session.project
         except CrotsError as error:
-            self.tell("New project", str(error))
+            self.tell("New project", fault_text(error))
             return
         if like is not None:
             self._ask_for_project(like)
@@ -96,7 +96,7 @@ class ProjectActions(QObject):
         try:
             Project.create(folder, config)
         except CrotsError as error:
-            self.tell("New project", str(error))
+            self.tell("New project", fault_text(error))
             return
         self.go_to_project(folder)
 
@@ -119,7 +119,7 @@ class ProjectActions(QObject):
 
     def _cannot_open(self, error: Exception) -> None:
         self._pages.welcome.refresh()
-        self.tell("Open project", str(error))
+        self.tell("Open project", fault_text(error))
 
     def close_project(self) -> None:
         """Goes back to the welcome page."""
@@ -202,7 +202,7 @@ class ProjectActions(QObject):
     def _not_reported(self, error: Exception) -> None:
         self._reporting = False
         self.changed.emit()
-        self.tell("Report", str(error) or type(error).__name__)
+        self.tell("Report", fault_text(error))
 
     def show_queue(self) -> None:
         """Shows the queue of runs; the window stays in use."""
@@ -303,7 +303,7 @@ class ProjectActions(QObject):
         self._session.errands.in_background(
             partial(write_bundle, path, self._session.project, log, versions()),
             lambda written: self._session.notice.emit(f"Saved {written}: log, options and versions, no images"),
-            lambda error: self.tell("Bug report", str(error)),
+            lambda error: self.tell("Bug report", fault_text(error)),
         )
 
     def find_option(self) -> None:
@@ -329,7 +329,6 @@ class ProjectActions(QObject):
 
     def tell(self, title: str, message: str) -> None:
         """Shows why a request of the user failed."""
-        message = in_window(message)
         self._session.problem.emit(message)
         box = QMessageBox(QMessageBox.Icon.Warning, title, message, QMessageBox.StandardButton.Ok, self._window)
         box.setTextFormat(Qt.TextFormat.PlainText)

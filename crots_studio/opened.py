@@ -30,6 +30,7 @@ from crots_studio.models.project_changes import (
 )
 from crots_studio.models.project_file import Foreign, ProjectFile
 from crots_studio.models.undo import Step, UndoStack
+from crots_studio.models.words import fault_text
 from crots_studio.settings import Settings
 
 _MOST_STEPS = 500
@@ -240,7 +241,7 @@ class OpenProject(QObject):
         try:
             step()
         except (CrotsError, OSError) as error:
-            self.problem.emit(str(error))
+            self.problem.emit(fault_text(error))
         self.undo_changed.emit()
 
     # The project's file, which another window or an editor may change too.
@@ -255,7 +256,7 @@ class OpenProject(QObject):
 
     def _not_written(self, error: Exception) -> None:
         self._unsaved = True
-        self.problem.emit(str(error))
+        self.problem.emit(fault_text(error))
 
     def look_at_file(self) -> None:
         """Merges changes that another program wrote into the project's file."""
@@ -267,8 +268,8 @@ class OpenProject(QObject):
 
     def _file_unreadable(self, error: Exception) -> None:
         # Checked every few seconds, but reported once.
-        if str(error) != self._fault:
-            self._fault = str(error)
+        if fault_text(error) != self._fault:
+            self._fault = fault_text(error)
             self.problem.emit(self._fault)
 
     def _found_in_file(self, file: ProjectFile, found: Foreign | None) -> None:
@@ -331,5 +332,5 @@ class OpenProject(QObject):
 
     def _status_failed(self, error: Exception) -> None:
         self.looking = False
-        self.problem.emit(f"the stages cannot be checked: {error}")
+        self.problem.emit(f"the stages cannot be checked: {fault_text(error)}")
         self.status_changed.emit(self.status)

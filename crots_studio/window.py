@@ -142,7 +142,8 @@ class MainWindow(QMainWindow):
             settings=dict(end.settings),
         )
         tail = "\n".join(self.log_panel.text.splitlines()[-LOG_TAIL:])
-        advice = advise(stage, project.config if project is not None else ProjectConfig())
+        config = project.config if project is not None else ProjectConfig()
+        advice = advise(stage, config, estimate=self.session.run.request.estimate)
         dialog = FailureDialog(advice, tail, self)
         dialog.accepted.connect(lambda: self._mend(dialog))
         dialog.finished.connect(dialog.deleteLater)

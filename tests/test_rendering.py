@@ -65,7 +65,7 @@ def test_chosen_bands_of_many(tmp_path, apart, kind, most, white):
     rendering.use([path], Rendering((5,), white))
     assert np.array_equal(read_image(path)[..., 1], np.floor(stored[..., 4].astype(float) / top * 255 + 0.5))
     rendering.use([path], Rendering((9,), white))
-    with pytest.raises(InputError, match=r"has 8 bands, but data.bands is 9"):
+    with pytest.raises(InputError, match=r"has 8 bands, but `data.bands` is 9"):
         read_image(path)
 
 
@@ -136,7 +136,7 @@ def test_floating_point_images_ask_what_is_white(tmp_path):
 
 @pytest.mark.parametrize("text", ["a", "1,2", "0", "1,2,3,4", "1.5", "-1,2,3", "1 2 3", "99999"])
 def test_bands_that_are_no_choice(text):
-    with pytest.raises(InputError, match=r"data.bands: found .* expected the numbers"):
+    with pytest.raises(InputError, match=r"`data.bands`: found .* expected the numbers"):
         rendering.parse_rendering(text, 0.0)
 
 
@@ -203,7 +203,7 @@ def test_grey_pages_of_one_size_are_a_question(tmp_path, kind, most, count):
         wanted = np.floor(stored[..., [band - 1 for band in bands]].astype(float) / most * 255 + 0.5)
         assert np.array_equal(read_image(path), np.broadcast_to(wanted, (6, 10, 3)))
     rendering.use([path], Rendering((5,), white))
-    with pytest.raises(InputError, match=rf"has {count} bands, but data.bands is 5"):
+    with pytest.raises(InputError, match=rf"has {count} bands, but `data.bands` is 5"):
         read_image(path)
     with pytest.raises(InputError, match=f"holds {count} grey pages of one size, expected label ids"):
         read_stored(path)

@@ -168,7 +168,7 @@ def _other_rows(config: ProjectConfig) -> Iterator[Method]:
     mixes = next(info for info in describe(AdaptOptions) if info.name == "mix").choices
     for mix in mixes:
         if mix != config.adapt.mix:
-            yield Method(f"mix-{mix}", f"adapt.mix = {mix}", f"As recommended, with {mix}.", {"adapt.mix": mix})
+            yield Method(f"mix-{mix}", f"mixing by {mix}", f"As recommended, with {mix}.", {"adapt.mix": mix})
 
 
 def _shown(value: Any) -> str:

@@ -96,7 +96,7 @@ class AmbiguousLayout(InputError):
     def __init__(self, folder: Path, choices: Sequence[str]) -> None:
         super().__init__(
             f"{folder}: holds several versions of the same images, as the layouts {', '.join(choices)} take them; "
-            "choose one by --layout, of validation images by --val-layout"
+            "choose one by `data.layout`, of validation images by `data.val_layout`"
         )
         self.choices = tuple(choices)
 

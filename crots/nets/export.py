@@ -255,11 +255,7 @@ def _write_pth(model: Model, path: Path) -> tuple[str, ...]:
     save_pth(path, model.net)
     needed = "plain weights: to load them, net, classes and normalisation must be given"
     overlap = model.card.tile_overlap
-    tiles = (
-        ""
-        if overlap is None
-        else f"; --tile {model.card.size} --tile-overlap {overlap:g} cuts images as it was trained"
-    )
+    tiles = "" if overlap is None else f"; it was trained on tiles of {model.card.size} that overlap by {overlap:g}"
     return (needed + tiles,)
 
 

@@ -37,7 +37,7 @@ def load_imagenet(model: Model) -> LoadReport:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise InputError(
             f"the ImageNet weights {name} cannot be downloaded ({reason[:200]}); go online once, or copy their file "
-            "(.safetensors or .pth) here and name it: --student-weights FILE",
+            "(.safetensors or .pth) here and name it as `student.weights`",
             field="student.weights",
         ) from error
     return fill(model, tensors, name=f"ImageNet weights {name}")

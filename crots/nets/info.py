@@ -34,6 +34,12 @@ class NetInfo:
     align_corners: bool = False
     encoder: tuple[str, ...] = ()
 
+    def nearest_size(self, size: Size) -> Size:
+        """Returns the size closest to another one that the network takes: itself, where it does."""
+        if self.fixed is not None:
+            return self.fixed
+        return Size(*(max(self.multiple, round(side / self.multiple) * self.multiple) for side in size))
+
 
 @dataclass(frozen=True)
 class Family:

@@ -126,18 +126,17 @@ class Model(nn.Module):
         Raises:
             InputError: a side is no multiple of ``info.multiple``; the message names the nearest size.
         """
-        if self.info.fixed not in (None, Size(width, height)):
+        near = self.info.nearest_size(Size(width, height))
+        if near == (width, height):
+            return
+        if self.info.fixed is not None:
             raise InputError(
                 f"net {self.card.net} takes images of {self.info.fixed} only, found {width}x{height}; set the working "
                 f"size to {self.info.fixed} (`data.size`), or cut the images into tiles of that size (`data.tile`)",
                 field="data.size",
             )
-        multiple = self.info.multiple
-        if width % multiple == 0 and height % multiple == 0:
-            return
-        near = Size(*(max(multiple, round(side / multiple) * multiple) for side in (width, height)))
         raise InputError(
-            f"net {self.card.net} takes sides that are multiples of {multiple}, found {width}x{height}; "
+            f"net {self.card.net} takes sides that are multiples of {self.info.multiple}, found {width}x{height}; "
             f"the nearest size is {near}",
             field="data.size",
         )

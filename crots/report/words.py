@@ -187,7 +187,7 @@ def _unmeasured(result: Result) -> ResultSummary:
         "indications.",
     )
     ask = (
-        "20 to 50 labelled images of the target (data.val_images, data.val_labels) would show whether it is better; "
+        "20 to 50 labelled images of the target, given for validation, would show whether it is better; "
         "they are never used for training",
     )
     tone: Tone = "harm" if worse else "unknown"

@@ -10,7 +10,7 @@ from crots.taxonomy import ClassSet, shipped_class_sets
 from crots_studio.checks.setup import Setup
 from crots_studio.models.class_map import ClassMapForm
 from crots_studio.models.project_form import Finding, Offer, classes_chosen
-from crots_studio.models.words import in_window, listing, plural
+from crots_studio.models.words import fault_text, listing, plural
 
 
 def check_classes(setup: Setup) -> Finding:
@@ -66,7 +66,7 @@ def check_class_map(setup: Setup) -> Finding:
     try:
         joined = setup.class_map
     except InputError as error:
-        return Finding("bad", in_window(str(error)), offers=_class_offers(setup))
+        return Finding("bad", fault_text(error), offers=_class_offers(setup))
     form = ClassMapForm(source, target, joined.names())
     return Finding("warning" if form.unreached else "good", form.summary[0].upper() + form.summary[1:])
 

@@ -20,7 +20,7 @@ from crots_studio.checks.source import check_source
 from crots_studio.checks.student import check_student
 from crots_studio.checks.validation import check_validation
 from crots_studio.models.project_form import TITLES, Finding, Offer, ProjectForm
-from crots_studio.models.words import in_window
+from crots_studio.models.words import fault_text
 
 CHECKS: dict[str, Callable[[Setup], Finding]] = {
     "data.target": check_target,
@@ -51,7 +51,7 @@ def check(name: str, config: ProjectConfig, root: Path, trusted: Collection[Code
         _check_place(name, setup)
         return CHECKS[name](setup)
     except CrotsError as error:
-        if owner := _shown_by(name, setup, str(error)):
+        if owner := _shown_by(name, setup, fault_text(error)):
             return Finding("empty", f"Checked once this is fixed: {TITLES[owner]}.")
         # Labels that can be read in two ways are a question.
         choices = error.choices if isinstance(error, AmbiguousLabels) else {}
@@ -62,11 +62,11 @@ def check(name: str, config: ProjectConfig, root: Path, trusted: Collection[Code
             offers = tuple(Offer(f"Take {layout}", {option: layout}) for layout in error.choices)
         if isinstance(error, OtherUnits):
             offers = (Offer(f"Use {error.value}", {field: error.value}),)
-        return Finding("bad", in_window(str(error)), offers=offers)
+        return Finding("bad", fault_text(error), offers=offers)
     except OSError as error:
-        return Finding("bad", f"cannot be read: {error.strerror or error}")
+        return Finding("bad", f"cannot be read: {error.strerror or fault_text(error)}")
     except Exception as error:  # a broken file may raise anything; the window must go on
-        return Finding("bad", f"{type(error).__name__}: {error}")
+        return Finding("bad", f"{type(error).__name__}: {fault_text(error)}")
 
 
 def why_not_ready(project: Project, trusted: Collection[Code] = ()) -> str:
@@ -102,6 +102,6 @@ def _shown_by(name: str, setup: Setup, message: str) -> str:
         try:
             look()
         except (CrotsError, OSError) as error:
-            if str(error) == message:
+            if fault_text(error) == message:
                 return owner
     return ""

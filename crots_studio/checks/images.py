@@ -13,7 +13,7 @@ from crots.errors import InputError
 from crots.images import image_size
 from crots_studio.checks.setup import NOT_CHOSEN, Setup
 from crots_studio.models.project_form import Finding, Level, Offer
-from crots_studio.models.words import in_window, plural
+from crots_studio.models.words import fault_text, in_window, plural
 
 # Files of a folder of which the header is read: enough to notice a wrong kind, few enough for a network drive.
 _HEADERS = 200
@@ -38,7 +38,7 @@ def check_target(setup: Setup) -> Finding:
     checked = len(sizes) + len(faults)
     broken, _ = unread(images)
     asked = {fault.field for fault in broken if fault.field}
-    faults += [str(fault) for fault in broken if str(fault) not in faults]
+    faults += [fault_text(fault) for fault in broken if fault_text(fault) not in faults]
     labels = like_labels(images)
     text = f"{plural(len(dataset), 'image')}, {_layout(dataset)}, {_size_text(sizes)}"
     offers = _rendered(asked)
@@ -58,7 +58,7 @@ def check_target(setup: Setup) -> Finding:
     level: Level = "warning" if faults or labels or warnings else "good"
     if asked or (faults and not setup.config.data.skip_bad):
         level = "bad"
-    details = (*faults, *(note.text for note in dataset.notes))
+    details = (*faults, *(in_window(note.text) for note in dataset.notes))
     return Finding(level, text, details, plural(len(dataset), "image"), offers)
 
 
@@ -73,7 +73,7 @@ def _sizes(images: Sequence[Path]) -> tuple[list[Size], list[str]]:
         try:
             sizes.append(image_size(images[place]))
         except InputError as error:
-            faults.append(str(error))
+            faults.append(fault_text(error))
     return sizes, faults
 
 

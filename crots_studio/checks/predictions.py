@@ -12,7 +12,7 @@ from crots.project_config import override
 from crots.taxonomy import ClassSet, load_class_set, shipped_class_sets
 from crots_studio.checks.setup import Setup
 from crots_studio.models.project_form import Finding, Offer
-from crots_studio.models.words import in_window, plural
+from crots_studio.models.words import fault_text, in_window, plural
 
 # Class sets that are offered for predictions with unknown ids.
 _SETS_OFFERED = 2
@@ -25,8 +25,8 @@ def check_predictions(setup: Setup) -> Finding:
         return _check_predictions_in(setup, _map_or_none(setup) or identity_map(classes))
     except UnknownIds as error:
         chosen = bool(setup.config.task.source_classes)
-        text = str(error) if chosen else f"{error.found}: the predictions have other classes than the target."
-        return Finding("bad", in_window(text), brief="other classes", offers=_source_class_offers(setup))
+        text = fault_text(error) if chosen else f"{error.found}: the predictions have other classes than the target."
+        return Finding("bad", text, brief="other classes", offers=_source_class_offers(setup))
 
 
 def _source_class_offers(setup: Setup) -> tuple[Offer, ...]:
@@ -65,7 +65,9 @@ def _check_predictions_in(setup: Setup, class_map: ClassMap) -> Finding:
     if seen.confidence is not None:
         text += f", mean confidence {seen.confidence:.0%}"
     if seen.warnings:
-        return Finding("warning", "; ".join((text, *seen.warnings)), brief=kind, offers=_confidence_offer(setup))
+        return Finding(
+            "warning", in_window("; ".join((text, *seen.warnings))), brief=kind, offers=_confidence_offer(setup)
+        )
     return Finding("good", text, brief=f"{len(found)} {kind}")
 
 

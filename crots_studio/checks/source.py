@@ -15,7 +15,7 @@ from crots_studio.checks.predictions import check_predictions
 from crots_studio.checks.setup import NOT_CHOSEN, Setup
 from crots_studio.checks.third_party import code_finding
 from crots_studio.models.project_form import Finding, Offer
-from crots_studio.models.words import in_window, net_title
+from crots_studio.models.words import fault_text, in_window, net_title
 
 
 def check_source(setup: Setup) -> Finding:
@@ -37,8 +37,9 @@ def check_source(setup: Setup) -> Finding:
         # A file dialog shows files; the model is the folder that they lie in.
         if not is_model_folder(path.parent):
             raise
-        text = f"{path.name} is part of the model in the folder {path.parent.name}. It cannot be used alone: {error}"
-        return Finding("bad", in_window(text), offers=(Offer("Use the folder", {"source.file": str(path.parent)}),))
+        text = f"{path.name} is part of the model in the folder {path.parent.name}. It cannot be used alone"
+        text = f"{text}: {fault_text(error)}"
+        return Finding("bad", text, offers=(Offer("Use the folder", {"source.file": str(path.parent)}),))
 
 
 def _check_model(setup: Setup, path: Path) -> Finding:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from typing import TYPE_CHECKING
 
 from crots.errors import InputError
 from crots.folders import check_formats
@@ -14,6 +15,9 @@ from crots_studio.checks.setup import NOT_CHOSEN, Setup
 from crots_studio.checks.third_party import code_finding
 from crots_studio.models.project_form import TITLES, Finding, Offer
 from crots_studio.models.words import net_title
+
+if TYPE_CHECKING:
+    from crots.nets.info import NetInfo
 
 
 def check_student(setup: Setup) -> Finding:
@@ -31,7 +35,8 @@ def check_student(setup: Setup) -> Finding:
     preload_torch()
     from crots.nets.registry import net_info
 
-    net_info(net)
+    if misfit := _misfit(setup, net_info(net)):
+        return misfit
     if weights in ("", "source"):
         return _start_from_source(setup, net)
     if weights == "random":
@@ -55,6 +60,25 @@ def check_student(setup: Setup) -> Finding:
     if not few:
         return found
     return Finding("warning", f"{few[0].upper()}{few[1:]}.", (found.text, *found.details))
+
+
+def _misfit(setup: Setup, info: NetInfo) -> Finding | None:
+    """Where the network cannot be trained at the working size, which every run refuses."""
+    data = setup.config.data
+    if data.target is None:
+        return None
+    # Faults of the images and of their size are shown beside them.
+    try:
+        size = setup.size
+    except InputError:
+        return None
+    near, what = info.nearest_size(size), "tiles are" if setup.tiling else "the working size is"
+    if near == size:
+        return None
+    takes = f"only images of {info.fixed}" if info.fixed else f"sides that are multiples of {info.multiple}"
+    option = "data.tile" if setup.tiling else "data.size"
+    text = f"{net_title(info.name)} takes {takes}, but {what} {size}."
+    return Finding("bad", text, brief="another size", offers=(Offer(f"Use {near}", {option: str(near)}),))
 
 
 def _start_from_source(setup: Setup, net: str) -> Finding:

@@ -33,7 +33,7 @@ def check_validation(setup: Setup) -> Finding:
     text = f"{plural(len(dataset), 'image')}, {len(labelled)} with labels"
     if not any(note.warning for note in dataset.notes):
         text += f"; ids fit the {len(classes)} classes"
-    brief, notes = plural(len(labelled), "labelled image"), tuple(note.line for note in dataset.notes)
+    brief, notes = plural(len(labelled), "labelled image"), tuple(in_window(note.line) for note in dataset.notes)
     if data.val_labels is None:
         folder = _label_folder(dataset)
         offer = Offer(f"Use {folder.parent.name}/{folder.name}", {"data.val_labels": str(folder)})

@@ -24,7 +24,7 @@ from crots.options import PredictOptions
 from crots.stages.predict import VIDEO_SUFFIXES
 from crots_studio.dialogs.work import WorkDialog
 from crots_studio.models.applying import ApplyForm, ApplyLog, apply_events, free_folder, models
-from crots_studio.models.words import duration
+from crots_studio.models.words import duration, fault_text
 from crots_studio.plain import Label, plain_tooltip
 from crots_studio.session import Session
 from crots_studio.widgets.path_field import PathField
@@ -176,7 +176,7 @@ class ApplyDialog(WorkDialog):
         try:
             log.take(event)  # type: ignore[arg-type]
         except CrotsError as error:
-            self.say(str(error), "bad")
+            self.say(fault_text(error), "bad")
             return
         self.progress.setRange(0, log.total)
         self.progress.setValue(log.done)
@@ -195,7 +195,7 @@ class ApplyDialog(WorkDialog):
         # The next run gets a new folder.
         self._propose()
         if error is not None:
-            self.say(str(error) or type(error).__name__, "bad")
+            self.say(fault_text(error), "bad")
         elif log.outcome == "completed":
             self.say("\n".join([f"{log.done:,} images written to {written}", *log.notes]), "good")
         elif log.outcome == "cancelled":

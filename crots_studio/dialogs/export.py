@@ -36,7 +36,7 @@ from crots_studio.models.exporting import (
     checkpoints,
     export_events,
 )
-from crots_studio.models.words import byte_count
+from crots_studio.models.words import byte_count, fault_text
 from crots_studio.plain import Label, plain_tooltip
 from crots_studio.session import Session
 from crots_studio.widgets.result_buttons import ResultButtons
@@ -181,7 +181,7 @@ class ExportDialog(WorkDialog):
             if self._log.take(event):  # type: ignore[arg-type]
                 self._show_files(self._log)
         except CrotsError as error:
-            self._failure = str(error)
+            self._failure = fault_text(error)
 
     def _show_files(self, log: ExportLog) -> None:
         self.progress.setRange(0, len(log.form.formats))
@@ -198,7 +198,7 @@ class ExportDialog(WorkDialog):
         self._refresh()
         assert self._log is not None
         if error is not None or self._failure:
-            self.say(self._failure or str(error) or type(error).__name__, "bad")
+            self.say(self._failure or fault_text(error), "bad")
             return
         stopped = len(self._log.files) < len(self._log.form.formats)
         self.say("Stopped." if stopped else f"Written to {self._log.form.folder}", "muted" if stopped else "good")

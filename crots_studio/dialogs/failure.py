@@ -18,7 +18,7 @@ class FailureDialog(QDialog):
 
     def __init__(self, advice: Advice, log: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setWindowTitle("The run failed")
+        self.setWindowTitle(advice.heading)
         self.advice, self._log = advice, log
         self.settings: Mapping[str, str] = {}
         self.again = False
@@ -45,7 +45,9 @@ class FailureDialog(QDialog):
         self.tail.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
         column.addWidget(self.tail, 1)
         column.addWidget(self._buttons())
-        self.resize(720, 440)
+        # Before the first stage there is no log, and an empty box would be most of the dialog.
+        self.tail.setVisible(bool(self.tail.toPlainText()))
+        self.resize(720, 440 if self.tail.isVisibleTo(self) else 0)
         scroll = self.tail.verticalScrollBar()
         scroll.setValue(scroll.maximum())
 

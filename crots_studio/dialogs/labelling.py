@@ -13,7 +13,7 @@ from crots_studio.dialogs.work import WorkDialog
 from crots_studio.models.applying import ApplyLog
 from crots_studio.models.label_edit import Import
 from crots_studio.models.labelling import TOOLS, ImportForm, LabellingExport, export_events, import_events, new_folder
-from crots_studio.models.words import in_window, plural
+from crots_studio.models.words import fault_text, in_window, plural
 from crots_studio.plain import Label
 from crots_studio.session import Session
 from crots_studio.widgets.controls import indent
@@ -112,7 +112,7 @@ class LabellingDialog(WorkDialog):
             # Of the search first, where there was none.
             log.done = 0
         if isinstance(event, Note) and event.level != "warning":
-            self._note = event.text
+            self._note = in_window(event.text)
         if isinstance(event, StageFinished) and event.outcome == "failed":
             self.say(in_window(event.message), "bad")
             log.outcome = "failed"
@@ -131,7 +131,7 @@ class LabellingDialog(WorkDialog):
         outcome = self.outcome() if completed else ""
         self.refresh()
         if error is not None:
-            self.say(in_window(str(error)) or type(error).__name__, "bad")
+            self.say(fault_text(error), "bad")
         elif completed:
             self.say("\n".join([outcome, *self._log.notes]), "good")
         elif self._log.outcome == "cancelled":

@@ -27,6 +27,7 @@ from crots.project_config import ProjectConfig
 from crots.trust import Code, code_of
 from crots_studio import theme
 from crots_studio.models.run_queue import NOT_READY, Entries, QueueEntry, names_of, standing
+from crots_studio.models.words import fault_text
 from crots_studio.plain import Label, plain_tooltip
 from crots_studio.runs.queue import WhyNotReady
 from crots_studio.session import Session
@@ -208,7 +209,7 @@ class QueueDialog(QDialog):
 
     def _not_found(self, error: Exception) -> None:
         self._asking = False
-        self._session.problem.emit(f"The queue of runs: {error}")
+        self._session.problem.emit(f"The queue of runs: {fault_text(error)}")
 
     def _found(self, standings: Standings) -> None:
         self._asking = False

@@ -17,7 +17,7 @@ from crots.project_config import ProjectConfig
 from crots.trust import is_factory
 from crots_studio.background.loading import preload_torch
 from crots_studio.models.exporting import Checkpoint, checkpoints, read_card
-from crots_studio.models.words import command_text
+from crots_studio.models.words import command_text, in_window
 
 if TYPE_CHECKING:
     from crots.execution.control import Control
@@ -136,7 +136,7 @@ class ApplyLog:
         elif isinstance(event, Progress):
             self.done, self.total, self.rate = event.done, event.total, event.rate
         elif isinstance(event, Note):
-            self.notes += [event.text] if event.level == "warning" else []
+            self.notes += [in_window(event.text)] if event.level == "warning" else []
         elif isinstance(event, StageFinished):
             self.outcome = event.outcome
             if event.outcome == "failed":

@@ -13,6 +13,7 @@ from crots.class_maps import load_class_map, propose_class_map
 from crots.errors import InputError
 from crots.files import write_text
 from crots.taxonomy import IGNORE_WORD, ClassSet
+from crots_studio.models.words import fault_text
 
 FILE = "class-map.toml"
 
@@ -136,7 +137,7 @@ def read_text(path: Path) -> str | None:
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({error}); move it away") from None
+        raise InputError(f"{path}: cannot be read ({fault_text(error)}); move it away") from None
 
 
 def write_text_or_none(path: Path, text: str | None) -> None:

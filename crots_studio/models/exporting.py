@@ -16,7 +16,7 @@ from crots.ownership import check_replaceable
 from crots.project import Project
 from crots.project_status import StageStatus
 from crots_studio.models.names import title
-from crots_studio.models.words import command_text
+from crots_studio.models.words import command_text, fault_text, in_window
 
 if TYPE_CHECKING:
     from crots.execution.control import Control
@@ -127,7 +127,7 @@ class ExportForm:
                 elif (exists(path) and not path.is_file()) or path.is_symlink():
                     return f"{path} is not a regular file and cannot be replaced; choose another name or folder."
         except InputError as error:
-            return str(error)
+            return fault_text(error)
         return ""
 
     def targets(self) -> dict[str, Path]:
@@ -201,7 +201,8 @@ class ExportLog:
         # Notes follow their file, the comparison first.
         if isinstance(event, Note) and self.files and event.about == self.files[-1].path.name:
             file = self.files[-1]
-            changes = {"notes": (*file.notes, event.text)} if file.parity else {"parity": event.text}
+            text = in_window(event.text)
+            changes = {"notes": (*file.notes, text)} if file.parity else {"parity": text}
             self.files[-1] = replace(file, **changes)
             return True
         if isinstance(event, StageFinished) and event.outcome == "failed":

@@ -49,9 +49,15 @@ class Advice:
     detail: str = ""
 
 
-def advise(failure: StageFinished, config: ProjectConfig) -> Advice:
-    """Explains why a stage failed and what can be done."""
-    name = title(failure.stage) if failure.stage else "The run"
+def advise(failure: StageFinished, config: ProjectConfig, *, estimate: bool = False) -> Advice:
+    """Explains why a stage failed and what can be done.
+
+    Args:
+        failure: the end of the run.
+        config: of the project.
+        estimate: it was to tell how long a run takes, and would have changed nothing.
+    """
+    name = title(failure.stage) if failure.stage else "The estimate" if estimate else "The run"
     if failure.exit_code < 0:
         remedies = memory_remedies(failure.stage, config)
         todo = (
@@ -65,7 +71,7 @@ def advise(failure: StageFinished, config: ProjectConfig) -> Advice:
         todo = (
             "Choose a remedy below and run again: it resumes from the last checkpoint where the options allow."
             if remedies
-            else "Close other programs, choose another device, or set a smaller data.size, and run again."
+            else "Close other programs, choose another device, or set a smaller working size, and run again."
         )
         return Advice(f"{name} ran out of memory", _sentence(failure.message), todo, remedies, failure.detail)
     if failure.exit_code == 2:

@@ -25,6 +25,7 @@ from crots.records import is_plain, read_plain
 from crots.stages.pseudo_label import read_rows
 from crots.taxonomy import ClassSet
 from crots_studio.models.listing import Shared, target_dataset
+from crots_studio.models.words import fault_text
 
 Part = Literal["all", "easy", "hard"]
 Order = Literal["hardest", "easiest", "name", "class", "unsure", "suspicious"]
@@ -71,6 +72,7 @@ class LabelList:
         doubt: (N,) float32, 0..1, how suspicious the labels are; nan, or empty, where not searched.
         complete: False for a first glance at a long listing.
         problem: why there are no images.
+        is_fault: whether that is an error, and not only that none are chosen yet.
     """
 
     root: Path = Path()
@@ -83,6 +85,7 @@ class LabelList:
     doubt: Array = field(default_factory=lambda: np.zeros(0, np.float32))
     complete: bool = True
     problem: str = ""
+    is_fault: bool = False
     # Whether images in different folders share a name, and letters of the ending that all names have.
     _again: bool = field(init=False, default=False)
     _ending: int = field(init=False, default=0)
@@ -225,7 +228,7 @@ def _read_list(project: Project, classes: ClassSet) -> LabelList:
     try:
         dataset = target_dataset(project.path(data.target), data.layout, data.split)
     except InputError as error:
-        return LabelList(problem=str(error))
+        return LabelList(problem=fault_text(error), is_fault=True)
     folder = project.shown_folder("pseudo-label")
     if (folder / IMAGE_ROWS).exists():
         return read_labelled(folder, dataset.root, classes)

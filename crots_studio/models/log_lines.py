@@ -9,7 +9,7 @@ from typing import Literal
 
 from crots.events import ArtifactWritten, Evaluated, Event, Metrics, Note, Scored, StageFinished, StageStarted
 from crots_studio.models.names import score_title, title
-from crots_studio.models.words import duration, plural
+from crots_studio.models.words import duration, in_window, plural
 
 Level = Literal["info", "warning", "error"]
 
@@ -51,7 +51,9 @@ def _line(event: Event) -> LogLine | None:
         case ArtifactWritten():
             text = f"{name} wrote {event.path}"
         case Note():
-            return LogLine(event.time, "warning" if event.level == "warning" else "info", f"{name}: {event.line}")
+            return LogLine(
+                event.time, "warning" if event.level == "warning" else "info", f"{name}: {in_window(event.line)}"
+            )
         case StageFinished():
             return _ending(event, name)
         case _:
@@ -61,6 +63,8 @@ def _line(event: Event) -> LogLine | None:
 
 def _ending(event: StageFinished, name: str) -> LogLine:
     if event.outcome == "failed":
-        return LogLine(event.time, "error", f"{name} failed after {duration(event.seconds)}: {event.message}")
+        return LogLine(
+            event.time, "error", f"{name} failed after {duration(event.seconds)}: {in_window(event.message)}"
+        )
     text = "is done" if event.outcome == "completed" else "was stopped"
     return LogLine(event.time, "info", f"{name} {text} after {duration(event.seconds)}")

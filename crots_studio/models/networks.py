@@ -65,7 +65,8 @@ def net_summary(facts: NetFacts, size: Size | None, free: int, where: str) -> Ne
         level, memory = "warning", f"may not fit: {memory}"
     lines.append(memory)
     if size is not None and (size.width % facts.multiple or size.height % facts.multiple):
-        lines.append(f"takes sizes that are multiples of {facts.multiple}; images of {size} are padded")
+        lines.append(f"takes sides that are multiples of {facts.multiple}; the working size is {size}")
+        level = "warning"
     lines += [f"pretrained weights found: {path}" for path in facts.weights]
     if not facts.weights:
         lines.append("no pretrained weights on this computer")

@@ -13,7 +13,7 @@ from crots.files import exists
 from crots.options import SECTIONS, all_options, path_options
 from crots.project_config import ProjectConfig, config_values, override
 from crots_studio.models.option_groups import GROUPS, IN_SET_UP, group_of, is_advanced, special_name
-from crots_studio.models.words import command_text, option_title, section_title
+from crots_studio.models.words import command_text, fault_text, option_title, section_title
 
 Kind = Literal["switch", "choice", "choices", "whole", "text", "path"]
 # Sections that a preset adds to instead of resetting.
@@ -179,7 +179,7 @@ class OptionForm:
             check(field.info, value, where=field.title)
             self.config = override(self.config, {path: value})
         except InputError as error:
-            self._typed[path] = (str(value), str(error))
+            self._typed[path] = (str(value), fault_text(error))
             return False
         self._typed.pop(path, None)
         return True

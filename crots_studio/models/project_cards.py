@@ -20,6 +20,7 @@ from crots.project_status import statuses
 from crots.records import is_safe_key, parse
 from crots.report.results import SOURCE, result_of
 from crots_studio.models.rail import FINISHED
+from crots_studio.models.words import fault_text
 
 PICTURE = Size(width=128, height=72)
 # A line of ``images.jsonl`` is that of the first image; longer than this it is not one of ours.
@@ -33,6 +34,7 @@ class ProjectCard:
     Attributes:
         path: its folder.
         present: False where it is gone or cannot be read.
+        fault: whether it is there and cannot be read, and ``state`` is the error.
         state: ``5 of 7 stages done, 2 stale``, ``running``.
         changed: when something last happened in it, seconds since 1970; None where nothing has.
         first: mIoU of the source, 0..1, None without validation labels.
@@ -42,6 +44,7 @@ class ProjectCard:
 
     path: Path
     present: bool = True
+    fault: bool = False
     state: str = ""
     changed: float | None = None
     first: float | None = None
@@ -69,7 +72,7 @@ class ProjectCard:
     @property
     def spoken(self) -> str:
         """The whole card for a screen reader."""
-        place = str(self.path) if self.present else f"{self.path}, not found"
+        place = str(self.path) if self.present or self.fault else f"{self.path}, not found"
         return ", ".join(filter(None, (self.name, place, self.date, self.gain, self.state)))
 
 
@@ -84,7 +87,7 @@ def read_card(path: Path) -> ProjectCard:
         # Those of the models as they are now, which may have been trained again since the evaluation.
         scores = {score.subject: score.miou for score in result_of(project).scores}
     except (CrotsError, OSError) as error:
-        return ProjectCard(path, present=False, state=str(error))
+        return ProjectCard(path, present=False, fault=True, state=f"cannot be opened: {fault_text(error)}")
     first = scores.pop(SOURCE, None)
     last = list(scores.values())[-1] if scores else None
     return ProjectCard(

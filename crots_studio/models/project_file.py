@@ -10,6 +10,7 @@ from crots.files import exists
 from crots.project import CONFIG_NAME, Project
 from crots.project_config import ProjectConfig
 from crots_studio.models.project_changes import difference
+from crots_studio.models.words import fault_text
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,9 @@ class ProjectFile:
         try:
             theirs = Project.open(self._folder).config
         except InputError as error:
-            raise InputError(f"{error}; the options are kept here and written when it can be read again") from None
+            raise InputError(
+                f"{fault_text(error)}; the options are kept here and written when it can be read again"
+            ) from None
         before, self._known, self._stamp = self._known, theirs, stamp
         if not any(difference(before, theirs)):
             return None

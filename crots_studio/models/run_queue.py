@@ -15,7 +15,7 @@ from crots.eventlog import running
 from crots.files import exists, make_folder, write_json
 from crots.project import CONFIG_NAME, Project
 from crots.records import Moment, read_as
-from crots_studio.models.words import in_window
+from crots_studio.models.words import fault_text
 
 State = Literal["waiting", "running", "done", "failed"]
 STATES: tuple[State, ...] = ("waiting", "running", "done", "failed")
@@ -164,7 +164,7 @@ class QueueFile:
                     write_json(self.path, {"queue": [asdict(entry) for entry in after]})
                 return after
         except (OSError, filelock.Timeout) as error:
-            raise StageError(f"{self.path}: the queue of runs cannot be written ({error})") from None
+            raise StageError(f"{self.path}: the queue of runs cannot be written ({fault_text(error)})") from None
 
     def claim(self) -> bool:
         """Makes this window the one that runs the queue; False where another one does."""
@@ -174,7 +174,9 @@ class QueueFile:
         except filelock.Timeout:
             return False
         except OSError as error:
-            raise StageError(f"{self.path.parent}: the queue of runs cannot be started there ({error})") from None
+            raise StageError(
+                f"{self.path.parent}: the queue of runs cannot be started there ({fault_text(error)})"
+            ) from None
         return True
 
     @property
@@ -213,7 +215,7 @@ def standing(entry: QueueEntry, *, here: bool, why_not_ready: Callable[[Project]
         try:
             going_on = running(Project.open(folder).lock_path)
         except CrotsError as error:
-            return "interrupted", in_window(str(error))
+            return "interrupted", fault_text(error)
         if going_on:
             return "running", "Runs in the background or in another window; Start follows it and then continues."
         return "interrupted", "The studio was closed; Start continues from the last checkpoint."
@@ -221,7 +223,7 @@ def standing(entry: QueueEntry, *, here: bool, why_not_ready: Callable[[Project]
         try:
             reason = why_not_ready(Project.open(folder))
         except CrotsError as error:
-            reason = in_window(str(error))
+            reason = fault_text(error)
         if reason:
             return NOT_READY, f"It would fail at once: {reason}"
     return entry.state, entry.words

@@ -37,6 +37,11 @@ def in_window(message: str) -> str:
     return with_options_named(message, _named)
 
 
+def fault_text(error: BaseException) -> str:
+    """Returns the message of an error as the window calls the options; the kind of an error that has none."""
+    return in_window(str(error)) or type(error).__name__
+
+
 def _named(option: str) -> str:
     if option == TRUST:
         return "the trust question in Set-up"

@@ -21,6 +21,7 @@ from crots_studio.models.label_list import LabelList, classes_of, read_list
 from crots_studio.models.names import title
 from crots_studio.models.predictions import SOURCE, ModelPrediction, Predictions, difference
 from crots_studio.models.validation import Validation, read_validation, share_right, wrong_pixels
+from crots_studio.models.words import fault_text
 from crots_studio.plain import plain_tooltip
 from crots_studio.session import Session
 from crots_studio.widgets.compare_area import LAST, CompareArea
@@ -282,7 +283,7 @@ class BeforeAfterPanel(ImagePanel):
             try:
                 return key, subject, predictions.predict(subject, key, path, labelled=labelled)
             except Exception as error:  # shown in place of the picture; the other models go on
-                return key, subject, str(error) or type(error).__name__
+                return key, subject, fault_text(error)
 
         self._session.errands.in_background(work, self._take, token="before prediction")
 

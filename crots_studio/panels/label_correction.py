@@ -16,6 +16,7 @@ from crots.images import resize_image
 from crots.taxonomy import ClassSet
 from crots_studio.models.label_edit import LabelEdits, inside, stroke
 from crots_studio.models.superpixels import Superpixels
+from crots_studio.models.words import fault_text
 from crots_studio.session import Session
 from crots_studio.widgets.compare_area import CompareArea
 from crots_studio.widgets.label_tools import (
@@ -262,7 +263,7 @@ class LabelCorrection(QWidget):
             key = act(self.edits)
         except (CrotsError, OSError) as error:
             key = self.key
-            self._session.problem.emit(str(error))
+            self._session.problem.emit(fault_text(error))
         if key:
             self.corrected.emit(key)
             self._session.opened.refresh_status()

@@ -25,7 +25,7 @@ from crots.events import Event
 from crots.files import write_text
 from crots_studio.icons import icon
 from crots_studio.models.log_lines import LogLine, to_lines
-from crots_studio.models.words import plural
+from crots_studio.models.words import fault_text, plural
 from crots_studio.plain import Elided
 from crots_studio.session import Session
 from crots_studio.widgets.icon_button import SIDE, IconButton
@@ -164,7 +164,7 @@ class LogPanel(QWidget):
         try:
             write_text(Path(chosen), self.text + "\n")
         except (CrotsError, OSError) as error:
-            self.add_problem(f"the log could not be saved: {error}")
+            self.add_problem(f"the log could not be saved: {fault_text(error)}")
 
     def _another_project(self) -> None:
         self.clear()

@@ -37,6 +37,7 @@ from crots_studio.models.mix_preview import (
     choose,
     make_mixes,
 )
+from crots_studio.models.words import fault_text
 from crots_studio.plain import Label, strong
 from crots_studio.session import Session
 from crots_studio.widgets.linked_views import GAP, LinkedViews
@@ -212,10 +213,12 @@ class PreviewPanel(QWidget):
         self._timer.start()
 
     def _failed(self, error: Exception) -> None:
-        self._say(str(error))
+        self._say(fault_text(error), "bad")
 
-    def _say(self, text: str) -> None:
+    def _say(self, text: str, role: str = "muted") -> None:
         self.hint.setText(text)
+        self.hint.setProperty("role", role)
+        self.hint.style().polish(self.hint)
         self.stack.setCurrentIndex(0)
         self._enable(False)
 

@@ -18,7 +18,7 @@ from crots_studio.models.image_store import ImageMaps, ImageStore
 from crots_studio.models.label_edit import Import, LabelEdits
 from crots_studio.models.label_list import LabelList, classes_of, glance, read_list
 from crots_studio.models.suspicion import Suspect, Suspicion, find_suspects
-from crots_studio.models.words import plural
+from crots_studio.models.words import fault_text, plural
 from crots_studio.panels.label_correction import LabelCorrection
 from crots_studio.session import Session
 from crots_studio.widgets.compare_area import CompareArea
@@ -153,7 +153,7 @@ class PseudoLabelPanel(ImagePanel):
         self.regions.set_regions([f"{suspect.reason}; {key}" for key, suspect in self._suspicion.ranked])
         self._recolour()
         if not len(labels):
-            self._say_empty(labels.problem or _NO_IMAGES)
+            self._say_empty(labels.problem or _NO_IMAGES, fault=labels.is_fault)
         self.images.show_labels(labels, self._classes)
         self._enable()
 
@@ -297,7 +297,7 @@ class PseudoLabelPanel(ImagePanel):
 
     def _not_searched(self, error: Exception) -> None:
         self._searching = False
-        self._session.problem.emit(str(error))
+        self._session.problem.emit(fault_text(error))
         self._enable()
 
     # Corrections.

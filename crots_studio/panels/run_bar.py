@@ -82,7 +82,7 @@ class RunBar(QFrame):
         )
         self.device = QComboBox()
         self.device.setAccessibleName("Device")
-        self.device.setToolTip("Where networks run (runtime.device)")
+        self.device.setToolTip("Where networks run")
         self.device.activated.connect(self._device_chosen)
         self.apart = QCheckBox("separate process")
         self.apart.setToolTip(

@@ -18,6 +18,7 @@ from crots.runner import discard
 from crots_studio.background.errands import Errands
 from crots_studio.models.history import History
 from crots_studio.models.run_state import ESTIMATING, MEASURING, STARTING, RunState
+from crots_studio.models.words import fault_text
 from crots_studio.opened import OpenProject
 from crots_studio.runs.demo import demo_source, is_unfinished
 from crots_studio.runs.run import EventSource, Run, RunEnd, RunRequest, project_events, release_memory
@@ -233,7 +234,7 @@ class ActiveRun(QObject):
         except (OSError, CrotsError) as error:
             self._run = None
             self.state.running = False
-            self.problem.emit(f"the run's process could not be started: {error}")
+            self.problem.emit(f"the run's process could not be started: {fault_text(error)}")
             self.changed.emit()
             return
         self.drain_timer.start()
@@ -382,7 +383,7 @@ class ActiveRun(QObject):
             end()
 
         def failed(error: Exception) -> None:
-            self.problem.emit(str(error))
+            self.problem.emit(fault_text(error))
             end()
 
         def end() -> None:

@@ -10,6 +10,7 @@ from crots.events import Event
 from crots.execution.control import Control
 from crots.files import exists
 from crots.project import CONFIG_NAME, Project, unfit
+from crots_studio.models.words import fault_text
 from crots_studio.runs.run import EventSource
 
 
@@ -32,7 +33,7 @@ def refusal(folder: Path) -> str:
     try:
         config = Project.open(folder).config
     except InputError as error:
-        return str(error)
+        return fault_text(error)
     # The renderer and the training are loaded only if it may be one.
     if config.task.classes == "demo":
         from crots.demo.run import is_demo

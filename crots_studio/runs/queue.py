@@ -30,7 +30,7 @@ from crots_studio.models.run_queue import (
 )
 from crots_studio.models.run_state import RunState
 from crots_studio.models.undo import Step, Undoable
-from crots_studio.models.words import in_window, plural
+from crots_studio.models.words import fault_text, in_window, plural
 from crots_studio.runs.run import Run, RunEnd, RunRequest
 
 FILE = "queue.json"
@@ -159,7 +159,7 @@ class RunQueue(Undoable[Entries], QObject):
             self.entries = self._file.read()
         except CrotsError as error:
             self.entries = ()
-            self.problem.emit(f"The queue of runs: {error}")
+            self.problem.emit(f"The queue of runs: {fault_text(error)}")
         self.changed.emit()
 
     def _change(self, act: Callable[[Entries], Entries]) -> None:
@@ -186,7 +186,7 @@ class RunQueue(Undoable[Entries], QObject):
         try:
             act()
         except CrotsError as error:
-            self.problem.emit(str(error))
+            self.problem.emit(fault_text(error))
         # What can be undone is known only after the list was written.
         self.changed.emit()
 
@@ -268,7 +268,7 @@ class RunQueue(Undoable[Entries], QObject):
         try:
             mine = self._file.claim()
         except CrotsError as error:
-            self.problem.emit(str(error))
+            self.problem.emit(fault_text(error))
             return
         if not mine:
             self.problem.emit("Another window is running the queue.")
@@ -326,7 +326,7 @@ class RunQueue(Undoable[Entries], QObject):
         self.changed.emit()
 
     def _not_begun(self, error: Exception) -> None:
-        self._ended(RunEnd("failed", message=str(error) or type(error).__name__))
+        self._ended(RunEnd("failed", message=fault_text(error)))
 
     def _follow(self, run: Run) -> None:
         end = run.end

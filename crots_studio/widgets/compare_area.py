@@ -135,10 +135,10 @@ class CompareArea(QWidget):
             self._fill(self.right, "right", 1)
         self._show()
 
-    def set_empty_text(self, text: str) -> None:
-        """The text where there is nothing to show."""
-        self.views.set_empty_text(text)
-        self.swipe.empty_text = text
+    def set_empty_text(self, text: str, *, fault: bool = False) -> None:
+        """Sets the text where there is nothing to show, in the colour of an error where it is one."""
+        self.views.set_empty_text(text, fault=fault)
+        self.swipe.empty_text, self.swipe.empty_is_fault = text, fault
         self.swipe.viewport().update()
 
     def set_table(self, table: Array) -> None:

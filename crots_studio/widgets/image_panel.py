@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QHBoxLayout, QSplitter, QVBoxLayout, QWidget
 from crots.events import Event
 from crots.project import Project
 from crots.taxonomy import ClassSet
+from crots_studio.models.words import fault_text
 from crots_studio.plain import Label, strong
 from crots_studio.session import Session
 from crots_studio.widgets.class_legend import ClassLegend
@@ -109,11 +110,11 @@ class ImagePanel(QWidget):
             self._reload()
 
     def _failed(self, error: Exception) -> None:
-        self._say_empty(str(error))
+        self._say_empty(fault_text(error), fault=True)
 
-    def _say_empty(self, text: str) -> None:
+    def _say_empty(self, text: str, *, fault: bool = False) -> None:
         # Beside the list, where there is room for it.
-        self.area.set_empty_text(text)
+        self.area.set_empty_text(text, fault=fault)
         self.area.show_contents({})
         self.area.setEnabled(False)
         self.readout.setText("")
@@ -121,7 +122,7 @@ class ImagePanel(QWidget):
 
     def _broken(self, error: Exception) -> None:
         """In place of the picture of an image that cannot be read."""
-        self.area.set_empty_text(str(error))
+        self.area.set_empty_text(fault_text(error), fault=True)
         self.area.show_contents({})
         self.about.setText("")
 

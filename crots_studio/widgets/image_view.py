@@ -62,6 +62,7 @@ class ImageView(QGraphicsView):
     Attributes:
         layers: the picture, its labels and what lies over them.
         empty_text: shown where there is no picture.
+        empty_is_fault: whether it is an error, and no explanation.
         marker: the pixel that another view points at.
         opacity: of the labels over the picture.
         hand: whether a drag moves the picture whatever the tool, as while the space bar is down.
@@ -78,6 +79,7 @@ class ImageView(QGraphicsView):
         self.setScene(QGraphicsScene(self))
         self.layers = Layers(self.scene())
         self.empty_text = ""
+        self.empty_is_fault = False
         # Whether the content's title is written over the picture.
         self.titled = True
         self._place = Viewpoint()
@@ -368,7 +370,8 @@ class ImageView(QGraphicsView):
         if self.content and self.content.values is not None and roomy:
             self._draw_scale(painter, self.content)
         if self.content is None and self.empty_text:
-            painter.setPen(self.palette().color(QPalette.ColorRole.PlaceholderText))
+            role = QPalette.ColorRole.BrightText if self.empty_is_fault else QPalette.ColorRole.PlaceholderText
+            painter.setPen(self.palette().color(role))
             area = self.viewport().rect().adjusted(12, 12, -12, -12)
             painter.drawText(area, int(Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap), self.empty_text)
         if self.hasFocus():

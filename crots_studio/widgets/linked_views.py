@@ -63,7 +63,7 @@ class LinkedViews(QWidget):
         self._opacity = 1.0
         self._drawing = False
         self._brush = 0
-        self._empty_text = ""
+        self._empty_text, self._empty_is_fault = "", False
         self.setMinimumSize(self.margin + max(1, columns) * (NARROWEST + GAP) - GAP, 140)
 
     def show_contents(self, contents: Sequence[Content | None]) -> None:
@@ -77,11 +77,11 @@ class LinkedViews(QWidget):
         self._arrange()
         self.update()
 
-    def set_empty_text(self, text: str) -> None:
-        """What a view without content says."""
-        self._empty_text = text
+    def set_empty_text(self, text: str, *, fault: bool = False) -> None:
+        """Sets what a view without content shows, in the colour of an error where it is one."""
+        self._empty_text, self._empty_is_fault = text, fault
         for view in self.views:
-            view.empty_text = text
+            view.empty_text, view.empty_is_fault = text, fault
             view.viewport().update()
 
     def set_table(self, table: Array) -> None:
@@ -133,7 +133,7 @@ class LinkedViews(QWidget):
 
     def _add_view(self) -> None:
         view, number = ImageView(self), len(self.views)
-        view.empty_text = self._empty_text
+        view.empty_text, view.empty_is_fault = self._empty_text, self._empty_is_fault
         view.titled = not self._named_rows
         if self._table is not None:
             view.set_table(self._table)

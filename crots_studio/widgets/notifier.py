@@ -70,7 +70,8 @@ def notice_for(
     name = title(end.stage) if end.stage else "The run"
     if end.outcome == "failed":
         message = in_window(end.message)
-        return Notice("The run failed", f"{name}: {message}" if end.stage else f"{message[:1].upper()}{message[1:]}")
+        heading = "The estimate failed" if estimate else "The run failed"
+        return Notice(heading, f"{name}: {message}" if end.stage else f"{message[:1].upper()}{message[1:]}")
     if estimate and end.outcome == "cancelled":
         return Notice("The estimate was stopped", "Nothing was changed.")
     if end.cause == "not begun":

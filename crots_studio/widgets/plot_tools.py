@@ -23,6 +23,7 @@ from PySide6.QtWidgets import (
 
 from crots.errors import CrotsError
 from crots.files import atomic_path, exists, write_text
+from crots_studio.models.words import fault_text
 from crots_studio.plain import Label, plain_tooltip
 from crots_studio.session import Session
 from crots_studio.widgets.plot_legend import PlotLegend
@@ -141,7 +142,7 @@ class ExportButton(QPushButton):
         try:
             write()
         except (CrotsError, OSError) as error:
-            self._session.problem.emit(f"{path.name} was not saved: {error}")
+            self._session.problem.emit(f"{path.name} was not saved: {fault_text(error)}")
 
 
 def picture(widget: QWidget, scale: float = 2.0) -> QImage:

@@ -105,13 +105,12 @@ class CardDelegate(QStyledItemDelegate):
 
     def _draw_text(self, painter: QPainter, inner: QRect, card: ProjectCard, option: QStyleOptionViewItem) -> None:
         colours, line = theme.colours(), option.fontMetrics.height()
-        state = card.state if card.present else f"not found: {card.state}".removesuffix(": not found")
-        facts = "  \u00b7  ".join(filter(None, (card.date, state)))
+        facts = "  \u00b7  ".join(filter(None, (card.date, card.state)))
         rows = (
             (card.name, colours.text if card.present else colours.muted, QFont.Weight.DemiBold),
             (str(card.path), colours.muted, QFont.Weight.Normal),
             (card.gain, colours.good if _rose(card) else colours.text, QFont.Weight.Normal),
-            (facts, colours.muted, QFont.Weight.Normal),
+            (facts, colours.bad if card.fault else colours.muted, QFont.Weight.Normal),
         )
         shown = [row for row in rows if row[0]]
         top = inner.top() + (inner.height() - len(shown) * line) // 2

@@ -231,6 +231,8 @@ class ThumbnailView(QListView):
         super().__init__(parent)
         self.thumbnails = ThumbnailModel(self)
         self.empty_text = ""
+        # Whether it is an error, and no explanation.
+        self.empty_is_fault = False
         self.setModel(self.thumbnails)
         cell = cell or QSize(132, 112)
         self.setItemDelegate(ThumbnailDelegate(cell, self))
@@ -272,7 +274,8 @@ class ThumbnailView(QListView):
         if self.thumbnails.rowCount() or not self.empty_text:
             return
         painter = QPainter(self.viewport())
-        painter.setPen(self.palette().color(QPalette.ColorRole.PlaceholderText))
+        role = QPalette.ColorRole.BrightText if self.empty_is_fault else QPalette.ColorRole.PlaceholderText
+        painter.setPen(self.palette().color(role))
         area = self.viewport().rect().adjusted(16, 16, -16, -16)
         painter.drawText(area, int(Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap), self.empty_text)
         painter.end()

@@ -104,7 +104,7 @@ def test_offline_the_form_of_a_file_is_named(torch_cache, tmp_path, monkeypatch,
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.delenv(interpreter.OURS, raising=False)
-    with pytest.raises(InputError, match=r"resnet18.* cannot be downloaded .*--student-weights FILE") as caught:
+    with pytest.raises(InputError, match=r"resnet18.* cannot be downloaded .*`student.weights`") as caught:
         load_imagenet(create_model(net, ABC, SMALL))
     assert caught.value.field == "student.weights"
 

@@ -81,7 +81,7 @@ def test_without_labels_nothing_is_called_better():
     assert "no gain can be proved" in told(found)
     assert "97.0% of the source's most confident pixels keep their label" in told(found)
     assert "weak sign" not in told(found), "consistency did not rise"
-    assert any("data.val_labels" in line for line in found.look)
+    assert any("given for validation" in line for line in found.look)
 
 
 def test_a_rise_of_consistency_is_called_a_weak_sign():

@@ -5,8 +5,10 @@ import time
 import pytest
 from PySide6.QtWidgets import QToolTip
 
+from crots.errors import InputError
 from crots.eventlog import EventLog
-from crots.events import StageFinished, StageStarted
+from crots.events import Note, StageFinished, StageStarted
+from crots_studio import theme
 from crots_studio.dialogs.help import HelpDialog
 from crots_studio.models.help_topics import TOPICS, topic_of
 from tests.studio.fake_project import make_fake_project
@@ -80,3 +82,48 @@ def test_the_glossary_of_the_documentation_is_in_the_help(qtbot, session):
     assert not any(mark in panel.text.text() for mark in ("**", "](", "`"))
     panel.list.setCurrentRow(0)
     assert not panel.picture.isHidden()
+
+
+FAULT = InputError("`mine.rare`: no class is called lamp")
+IN_WORDS = "“Rare classes” (settings, Hard patches): no class is called lamp"
+
+
+def colours_of(widget):
+    image = widget.grab().toImage()
+    return {image.pixelColor(x, y).name() for x in range(image.width()) for y in range(image.height())}
+
+
+@pytest.mark.parametrize("name", ["preview", "pseudo_labels", "patches", "before_after"])
+def test_an_error_in_place_of_a_page_is_in_words_of_the_window_and_in_the_colour_of_errors(
+    qtbot, session, window, open_project, tmp_path, name
+):
+    """It named options as files do, in the grey of an explanation."""
+    open_project(make_fake_project(tmp_path / "fake").folder)
+    window.resize(1280, 720)
+    window.show()
+    window.pages.show_tab(name)
+    qtbot.waitUntil(lambda: session.errands.idle)
+    panel, bad = window.panels[name], theme.colours().bad
+    shows = {"preview": lambda: panel.hint, "patches": lambda: panel.gallery}.get(
+        name, lambda: panel.area.views.views[0]
+    )
+    panel._failed(FAULT)
+    text = panel.hint.text() if name == "preview" else shows().empty_text
+    assert text == IN_WORDS
+    qtbot.waitUntil(lambda: bad in colours_of(shows()))
+    panel._reload()
+    qtbot.waitUntil(lambda: session.errands.idle)
+    qtbot.waitUntil(lambda: bad not in colours_of(shows()))
+
+
+def test_log_and_alarms_name_options_as_the_settings_do(qtbot, session, window, open_project, tmp_path):
+    open_project(make_fake_project(tmp_path / "fake").folder)
+    note = Note(stage="mine", level="warning", text=str(FAULT), time=1_800_000_000.0)
+    failed = StageFinished(stage="mine", time=1_800_000_001.0, outcome="failed", seconds=1, message=str(FAULT))
+    window.log_panel.add_events([note, failed])
+    session.errands.problem.emit(IN_WORDS)
+    assert window.log_panel.text.count(IN_WORDS) == 3 and "mine.rare" not in window.log_panel.text
+    window.pages.show_tab("monitor")
+    alarm = window.panels["monitor"].alarm
+    alarm.take([note])
+    assert alarm.warnings and all("mine.rare" not in line and IN_WORDS in line for line in alarm._all)

@@ -8,6 +8,7 @@ import pytest
 
 import crots
 import crots_studio
+from crots.options import all_options
 
 # What readers who know the field, and nothing of this program, stumbled over.
 PUZZLES = (
@@ -68,4 +69,81 @@ def test_an_ellipsis_stands_apart_everywhere():
 @pytest.mark.parametrize("puzzle", CORE_PUZZLES)
 def test_no_message_of_the_core_is_puzzling(puzzle):
     found = [f"{place}: {text}" for place, text in all_strings(crots) if re.search(puzzle, text)]
+    assert not found, "\n".join(found)
+
+
+# The one place that gives the text of an error; and where Python's own errors are shown whole, for a report of a bug.
+TELLS = {"models/words.py", "app.py", "__main__.py"}
+
+
+def _untranslated(tree):
+    """Yields the lines where an exception is made text by anything other than `fault_text`."""
+    for scope in ast.walk(tree):
+        if isinstance(scope, ast.ExceptHandler) and scope.name:
+            names = {scope.name}
+        elif isinstance(scope, (ast.FunctionDef, ast.Lambda)):
+            kinds = ("Exception", "BaseException", "CrotsError", "InputError")
+            names = {
+                arg.arg
+                for arg in scope.args.args
+                if isinstance(arg.annotation, ast.Name) and arg.annotation.id in kinds
+            }
+            names |= {arg.arg for arg in scope.args.args if isinstance(scope, ast.Lambda) and arg.arg == "error"}
+        else:
+            continue
+        for node in ast.walk(scope):
+            made_text = isinstance(node, ast.FormattedValue) or (
+                isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("str", "repr")
+            )
+            of = [node.value] if isinstance(node, ast.FormattedValue) else getattr(node, "args", [])
+            if made_text and any(isinstance(value, ast.Name) and value.id in names for value in of):
+                yield node.lineno
+
+
+def test_every_error_is_shown_in_the_words_of_the_window():
+    """Messages of the core name options as `section.option`: `fault_text` makes them the titles of the settings."""
+    folder = Path(crots_studio.__file__).parent
+    found = []
+    for path in sorted(folder.rglob("*.py")):
+        place = path.relative_to(folder).as_posix()
+        if place not in TELLS:
+            found += [f"{place}:{line}" for line in _untranslated(ast.parse(path.read_text("utf-8")))]
+    assert not found, found
+
+
+def test_the_search_for_errors_that_are_shown_raw_finds_them():
+    source = """
+try:
+    work()
+except OSError as error:
+    say(str(error))
+    say(f"not saved: {error}")
+    say(fault_text(error))
+"""
+    assert sorted(_untranslated(ast.parse(source))) == [5, 6]
+
+
+# Only for somebody at a terminal: measuring, several processes, and flags that no option of a project has.
+TERMINAL = (
+    "cli/",
+    "bench/",
+    "execution/group.py",
+    "card.py",
+    "report/write.py",
+    "stages/applying.py",
+    "shortcut.py",
+    "stages/labelling_tools.py",
+)
+_RAW = re.compile(r"(?<![`\w])[a-z_]+\.[a-z_]+(?![`\w])|(?<!\w)--[a-z]")
+
+
+@pytest.mark.parametrize("package", [crots, crots_studio], ids=["core", "studio"])
+def test_no_message_names_an_option_that_only_files_and_terminals_know(package):
+    """In backticks either face of the program names them by itself: by a flag, or by their title in the settings."""
+    options = all_options()
+    found = [
+        f"{place}: {text}"
+        for place, text in all_strings(package)
+        if not place.startswith(TERMINAL) and any(raw.startswith("--") or raw in options for raw in _RAW.findall(text))
+    ]
     assert not found, "\n".join(found)

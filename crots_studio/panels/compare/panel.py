@@ -40,6 +40,7 @@ from crots_studio.models.runs import (
 )
 from crots_studio.models.series import Figure
 from crots_studio.models.undo import Step, UndoStack
+from crots_studio.models.words import fault_text
 from crots_studio.opened import OpenProject
 from crots_studio.panels.compare.note_row import NoteRow
 from crots_studio.panels.compare.run_chart import CLASSES, SCORES, RunChart, What
@@ -373,7 +374,7 @@ class ComparePanel(QWidget):
         try:
             step()
         except CrotsError as error:
-            self._session.problem.emit(str(error))
+            self._session.problem.emit(fault_text(error))
         self._session.opened.undo_changed.emit()
 
     @property

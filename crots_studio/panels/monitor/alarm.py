@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QMessageBox, QSizePolicy, QVB
 from crots.events import Event, Note, StageStarted
 from crots_studio.icons import icon
 from crots_studio.models.names import title
+from crots_studio.models.words import in_window
 from crots_studio.plain import ElidedLines, Label, plain_tooltip
 from crots_studio.widgets.icon_button import SIDE, IconButton
 
@@ -86,7 +87,7 @@ class AlarmBanner(QFrame):
 
     @property
     def _all(self) -> list[str]:
-        return [f"{title(note.stage)}: {note.line}" for note in self.warnings]
+        return [f"{title(note.stage)}: {in_window(note.line)}" for note in self.warnings]
 
     def _show(self) -> None:
         warned, warnings = bool(self.warnings), self._all

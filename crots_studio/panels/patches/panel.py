@@ -22,7 +22,7 @@ from crots_studio.models.corrections import Corrections
 from crots_studio.models.image_store import read_small
 from crots_studio.models.label_list import classes_of
 from crots_studio.models.patch_gallery import PatchGallery, PatchRow, rare_boxes, read_statistics
-from crots_studio.models.words import breakable, listing
+from crots_studio.models.words import breakable, fault_text, listing
 from crots_studio.panels.patches.patch_detail import PatchDetail
 from crots_studio.panels.patches.patch_filters import PatchFilters
 from crots_studio.panels.patches.rare_set import MinedPatches, RareSet
@@ -123,15 +123,15 @@ class PatchPanel(QWidget):
             snapshot = Project(project.folder, project.config)
             self._session.errands.in_background(partial(_read, snapshot), self._ready, self._failed, token="patches")
 
-    def _show_nothing(self, text: str) -> None:
+    def _show_nothing(self, text: str, *, fault: bool = False) -> None:
         self._session.errands.forget("patches", "patch")
         self._found, self._corrections = None, None
         self.rare.show_found(None, PatchCorrections())
-        self._say_empty(text)
+        self._say_empty(text, fault=fault)
         self._arrange()
 
     def _failed(self, error: Exception) -> None:
-        self._show_nothing(str(error))
+        self._show_nothing(fault_text(error), fault=True)
 
     def _ready(self, read: tuple[MinedPatches, Corrections]) -> None:
         found, corrections = read
@@ -147,8 +147,8 @@ class PatchPanel(QWidget):
         self._say_empty(_empty_text(found))
         self._arrange()
 
-    def _say_empty(self, text: str) -> None:
-        self.gallery.empty_text = text
+    def _say_empty(self, text: str, *, fault: bool = False) -> None:
+        self.gallery.empty_text, self.gallery.empty_is_fault = text, fault
         self.gallery.viewport().update()
 
     def _config_changed(self) -> None:
@@ -238,6 +238,7 @@ class PatchPanel(QWidget):
         patch, found, corrections = self._patch(row), self._found, self._corrections
         if patch is None or found is None or corrections is None:
             self._labels = None
+            self.detail.views.set_empty_text("")
             self.detail.show_patch([None, None], "")
             self._show_choice()
             return
@@ -248,7 +249,8 @@ class PatchPanel(QWidget):
 
     def _unreadable(self, error: Exception) -> None:
         self._labels = None
-        self.detail.show_patch([None, None], html.escape(str(error)))
+        self.detail.show_patch([None], "")
+        self.detail.views.set_empty_text(fault_text(error), fault=True)
 
     def _show_patch(self, shown: tuple[PatchRow, Array, Array]) -> None:
         patch, image, self._labels = shown
@@ -325,7 +327,7 @@ class PatchPanel(QWidget):
         try:
             act(self._corrections)
         except (CrotsError, OSError) as error:
-            self._session.problem.emit(str(error))
+            self._session.problem.emit(fault_text(error))
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802
         """Delete rejects the chosen patches."""

@@ -17,6 +17,7 @@ from crots.taxonomy import ClassSet
 from crots.training.patch_set import PatchCorrections
 from crots_studio.models.patch_gallery import PatchGallery, class_rows, rare_now, rare_option
 from crots_studio.models.rail import reason_text
+from crots_studio.models.words import fault_text
 from crots_studio.panels.patches.rare_table import RareTable
 from crots_studio.plain import Label
 from crots_studio.runs.run import RunRequest
@@ -133,7 +134,7 @@ class RareSet(QWidget):
         try:
             return rare_now(project.config.mine, found.classes, found.statistics, found.published)
         except InputError as error:
-            self._fault = str(error)
+            self._fault = fault_text(error)
             return {}
 
     # Choosing.
@@ -163,10 +164,10 @@ class RareSet(QWidget):
 
     def _show_why(self) -> None:
         row = self.table.currentRow()
-        if self._fault:
-            self.why.setText(self._fault)
-            return
-        self.why.setText(self.table.reason(row) if row >= 0 else "Choose a class to see why it is rare.")
+        reason = self.table.reason(row) if row >= 0 else "Choose a class to see why it is rare."
+        self.why.setText(self._fault or reason)
+        self.why.setProperty("role", "bad" if self._fault else "muted")
+        self.why.style().polish(self.why)
 
     # Cutting.
 

@@ -9,6 +9,7 @@ from crots.files import file_or_name
 from crots.resources import shipped
 from crots_studio.checks.setup import Setup
 from crots_studio.models.class_map import ClassMapForm, Proposal
+from crots_studio.models.words import fault_text
 from crots_studio.panels.setup.class_map_proposal import ProposalQuestion
 from crots_studio.panels.setup.class_map_table import ClassMapTable
 from crots_studio.plain import Label
@@ -132,7 +133,7 @@ class ClassMapEditor(QWidget):
         try:
             self._session.opened.write_class_map(form.text, title)
         except (CrotsError, OSError) as error:
-            self._session.problem.emit(str(error))
+            self._session.problem.emit(fault_text(error))
             # Shows the file on disk, which the stages read.
             self._shown = ()
             self.table.form = None

@@ -18,7 +18,7 @@ from crots.errors import CrotsError
 from crots_studio.devices import free_memory
 from crots_studio.models.label_list import classes_of
 from crots_studio.models.networks import NetSummary, find, net_summary, read_facts, read_names
-from crots_studio.models.words import plural
+from crots_studio.models.words import fault_text, plural
 from crots_studio.plain import Label
 from crots_studio.session import Session
 from crots_studio.widgets.list_search import ListSearch
@@ -77,7 +77,7 @@ class NetworkBrowser(QDialog):
         self._show()
 
     def _failed(self, error: Exception) -> None:
-        self._say((str(error) or type(error).__name__,), "bad")
+        self._say((fault_text(error),), "bad")
 
     def _show(self) -> None:
         kept = self.chosen or self._first

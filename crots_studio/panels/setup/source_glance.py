@@ -22,6 +22,7 @@ from crots_studio.models.source_glance import (
     tile_text,
     with_grid,
 )
+from crots_studio.models.words import fault_text
 from crots_studio.plain import Label, plain_tooltip
 from crots_studio.session import Session
 from crots_studio.widgets.picture_layers import rgb_image
@@ -194,7 +195,7 @@ class SourceGlance(QWidget):
 
         def failed(error: Exception) -> None:
             self._paint()
-            self._say(str(error) or type(error).__name__, "bad")
+            self._say(fault_text(error), "bad")
 
         self._session.errands.in_background(partial(ask_source, project, tile), answered, failed, token="ask source")
 

@@ -42,3 +42,14 @@ def test_a_network_nobody_knows_is_an_error(look):
 def test_a_student_waits_for_the_source_without_an_alarm(look, tmp_path):
     assert look("student").level == "empty"
     assert look("student", source__predictions=tmp_path).level == "bad"
+
+
+def test_a_size_that_the_student_cannot_be_trained_at_is_found_before_the_run(look, images):
+    """Set-up said that all is well, and the run or its estimate failed at once."""
+    given = {"student__net": "smp:unet/resnet18", "student__weights": "random", "data__target": images}
+    found = look("student", **given, data__size="160x120")
+    assert found.level == "bad" and "multiples of 32, but the working size is 160x120" in found.text
+    assert [dict(offer.settings) for offer in found.offers] == [{"data.size": "160x128"}]
+    assert look("student", **given, data__size="160x128").level == "warning", "random weights"
+    found = look("student", **given, data__tile="40x40")
+    assert found.level == "bad" and [dict(offer.settings) for offer in found.offers] == [{"data.tile": "32x32"}]

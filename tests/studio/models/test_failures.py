@@ -48,6 +48,7 @@ def test_a_killed_process_is_not_reported_as_a_bug():
     assert "bug in CROTS" not in advice.todo and "resume from the last checkpoint" in advice.todo
     nothing = StageFinished(stage="", outcome="failed", seconds=1, message="gone", exit_code=-1)
     assert advise(nothing, config).heading == "The run was killed"
+    assert advise(nothing, config, estimate=True).heading == "The estimate was killed"
 
 
 def test_bad_images_can_be_left_out_with_a_click():

@@ -57,10 +57,11 @@ def test_damaged_and_missing_projects_are_reported_and_break_nothing(tmp_path):
     assert card.present and card.picture is None and card.first is None
     (project.folder / "crots.toml").write_text("this is [no TOML")
     card = read_card(project.folder)
-    assert not card.present and card.state
+    assert card.fault and not card.present and "not found" not in card.spoken
+    assert card.state.startswith("cannot be opened: ") and "crots.toml" in card.state
     shutil.rmtree(project.folder)
     card = read_card(project.folder)
-    assert not card.present and card.state == "not found" and "not found" in card.spoken
+    assert not card.present and not card.fault and card.state == "not found" and "not found" in card.spoken
 
 
 def test_a_row_that_leads_out_of_the_project_is_not_followed(tmp_path):

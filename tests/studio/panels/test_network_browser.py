@@ -40,7 +40,9 @@ def test_whether_it_fits_is_reported_with_both_numbers(tmp_path):
     assert str(tmp_path / "x.pth") in fine.lines[-1]
     tight = net_summary(facts, Size(250, 128), 200_000_000, "memory")
     assert tight.level == "warning" and tight.lines[1].startswith("may not fit")
-    assert "multiples of 32" in tight.lines[2] and "250x128" in tight.lines[2]
+    assert "multiples of 32" in tight.lines[2] and "the working size is 250x128" in tight.lines[2]
+    misfit = net_summary(facts, Size(250, 128), 8_000_000_000, "memory")
+    assert misfit.level == "warning", "a run refuses it: only patches are padded"
 
 
 def test_all_words_are_looked_for():

@@ -10,6 +10,7 @@ from PySide6.QtCore import QItemSelectionModel, Qt
 from crots.project import Project
 from crots.taxonomy import load_class_set
 from crots.training.patch_set import PatchCorrections, PatchSet
+from crots_studio import theme
 from crots_studio.panels.patches.panel import PatchPanel
 from tests.studio.controls import unnamed
 from tests.studio.fake_project import make_fake_project
@@ -146,11 +147,16 @@ def test_a_rare_class_that_the_set_does_not_have_is_named(panel, opened, session
     mine = dataclasses.replace(session.project.config.mine, rare="lamp")
     session.opened.save_config(dataclasses.replace(session.project.config, mine=mine))
     panel.rare.refresh()
-    assert "lamp" in panel.rare.why.text() and not panel.rare.table.rare
+    why = panel.rare.why
+    assert "lamp" in why.text() and not panel.rare.table.rare
+    # As the settings call the option, and no explanation in grey.
+    assert "“Rare classes” (settings, Hard patches)" in why.text() and "mine.rare" not in why.text()
+    assert why.property("role") == "bad" and why.palette().windowText().color().name() == theme.colours().bad
     panel.rare.mode.setCurrentIndex(0)
     panel.rare.mode.activated.emit(0)
     panel.rare.refresh()
-    assert "lamp" not in panel.rare.why.text() and panel.rare.table.rare
+    assert "lamp" not in why.text() and panel.rare.table.rare
+    assert why.property("role") == "muted"
 
 
 def test_back_to_the_found_set(qtbot, panel, opened, session):
