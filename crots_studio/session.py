@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject, Signal
 from crots.project import Project
 from crots_studio import theme
 from crots_studio.background.errands import Errands
+from crots_studio.models.words import in_window
 from crots_studio.opened import OpenProject
 from crots_studio.runs.active import ActiveRun
 from crots_studio.runs.queue import FILE, RunQueue
@@ -48,9 +49,13 @@ class Session(QObject):
             self.settings.home / FILE, self.errands, lambda: self.run.busy or bool(self.run.left), self
         )
         for part in (self.errands, self.opened, self.run, self.queue):
-            part.problem.connect(self.problem)
+            part.problem.connect(self._report)
         self.opened.notice.connect(self.notice)
         self.queue.notice.connect(self.notice)
+
+    def _report(self, text: str) -> None:
+        # Errors that no caller handles come as the core words them.
+        self.problem.emit(in_window(text))
 
     @property
     def project(self) -> Project | None:

@@ -13,7 +13,6 @@ from PySide6.QtCore import QObject, Qt, Signal, Slot
 from shiboken6 import isValid
 
 from crots_studio.background.pool import Pool
-from crots_studio.models.words import fault_text
 
 T = TypeVar("T")
 
@@ -105,7 +104,7 @@ class Errands(QObject):
             target(result)
 
     def _report(self, error: Exception) -> None:
-        self.problem.emit(fault_text(error))
+        self.problem.emit(str(error) or type(error).__name__)
 
     @property
     def working(self) -> bool:

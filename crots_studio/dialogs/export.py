@@ -197,8 +197,8 @@ class ExportDialog(WorkDialog):
         self.progress.hide()
         self._refresh()
         assert self._log is not None
-        if error is not None or self._failure:
-            self.say(self._failure or fault_text(error), "bad")
+        if failure := self._failure or ("" if error is None else fault_text(error)):
+            self.say(failure, "bad")
             return
         stopped = len(self._log.files) < len(self._log.form.formats)
         self.say("Stopped." if stopped else f"Written to {self._log.form.folder}", "muted" if stopped else "good")

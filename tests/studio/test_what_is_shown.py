@@ -121,7 +121,7 @@ def test_log_and_alarms_name_options_as_the_settings_do(qtbot, session, window, 
     note = Note(stage="mine", level="warning", text=str(FAULT), time=1_800_000_000.0)
     failed = StageFinished(stage="mine", time=1_800_000_001.0, outcome="failed", seconds=1, message=str(FAULT))
     window.log_panel.add_events([note, failed])
-    session.errands.problem.emit(IN_WORDS)
+    session.errands.problem.emit(str(FAULT))
     assert window.log_panel.text.count(IN_WORDS) == 3 and "mine.rare" not in window.log_panel.text
     window.pages.show_tab("monitor")
     alarm = window.panels["monitor"].alarm

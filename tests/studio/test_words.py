@@ -73,7 +73,8 @@ def test_no_message_of_the_core_is_puzzling(puzzle):
 
 
 # The one place that gives the text of an error; and where Python's own errors are shown whole, for a report of a bug.
-TELLS = {"models/words.py", "app.py", "__main__.py"}
+# What the background reports, the session translates for all panels.
+TELLS = {"models/words.py", "background/errands.py", "app.py", "__main__.py"}
 
 
 def _untranslated(tree):
