@@ -204,13 +204,17 @@ class Project:
         return tuple(round_key(number) for number in range(1, self.config.adapt.rounds + 1))
 
     def needed_rounds(self) -> tuple[str, ...]:
-        """The rounds up to the one that ended the sequence, where one did: `round_keys` without those not needed."""
-        keys = self.round_keys()
+        """The rounds up to the stage that ended the sequence, where one did: `round_keys` without those not needed."""
+        return self.training_keys()[1:]
+
+    def training_keys(self) -> tuple[str, ...]:
+        """The stages that train the student, in running order: the baseline and the rounds that are needed."""
+        keys = ("baseline", *self.round_keys())
         ended = next((place for place, key in enumerate(keys, 1) if self.ends_rounds(key)), len(keys))
         return keys[:ended]
 
     def ends_rounds(self, key: str) -> str:
-        """Returns why no round is needed after a finished one; empty if another is."""
+        """Returns why no round is needed after a finished stage; empty if one is."""
         choice = self.choice(key) if self.config.adapt.stop_rounds else None
         return str(choice.get("ends_rounds", "")) if choice else ""
 
@@ -227,13 +231,13 @@ class Project:
 
     def upstream(self, key: str) -> tuple[str, ...]:
         """The stages whose results a stage reads."""
-        rounds = self.needed_rounds()
+        trained = self.training_keys()
         if key in ("baseline", "mine"):
             return ("pseudo-label",)
         if number := round_number(key):
             before = "baseline" if number == 1 else round_key(number - 1)
             return (before, "mine") if self.config.adapt.patches else (before,)
-        return {"evaluate": ("baseline", *rounds), "export": (rounds[-1],)}.get(key, ())
+        return {"evaluate": trained, "export": trained[-1:]}.get(key, ())
 
     def inputs(self) -> dict[str, dict[str, Any]]:
         """Everything each stage's result depends on, as plain data by stage; its digest is the stage's fingerprint."""

@@ -75,9 +75,12 @@ class _States:
     def status(self, key: str, before: Mapping[str, State]) -> StageStatus:
         """Returns the state of a stage, given those before it."""
         project, ending = self._project, self._endings.get(key)
-        if key in project.round_keys() and key not in project.needed_rounds():
-            return StageStatus(key, "not needed", project.ends_rounds(project.needed_rounds()[-1]))
+        trained = project.training_keys()
+        if key in project.round_keys() and key not in trained:
+            return StageStatus(key, "not needed", project.ends_rounds(trained[-1]))
         record = project.record(key)
+        if key == "mine" and len(trained) == 1 and not record and not project.started_path(key).exists():
+            return StageStatus(key, "not needed", "only rounds train on hard patches, and none is needed")
         status = partial(StageStatus, key, done=ending.done if ending else 0, total=ending.total if ending else 0)
         if project.started_path(key).exists() and (unfinished := self._unfinished(key, record)):
             return status(*unfinished)

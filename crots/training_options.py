@@ -319,8 +319,9 @@ class AdaptOptions(TrainingOptions):
     )
     stop_rounds: bool = option(
         True,
-        "Skip the rounds after one that was stopped by an alarm, kept its start, ended with warnings or changed less "
-        "than 5 % of the labels.",
+        "Skip the rounds after a stage that was stopped by an alarm or kept its start, those after a round that ended "
+        "with warnings or changed less than 5 % of the labels, and all of a student that does not start as a model of "
+        "its classes.",
         published=False,
         affects_result=False,
         title="Skip needless rounds",

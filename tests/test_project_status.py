@@ -173,6 +173,21 @@ def test_rounds_after_one_that_learnt_nothing_are_not_needed(project):
     assert (found["adapt-1"], found["adapt-2"], found["export"]) == ("done", "ready", "stale")
 
 
+def test_no_round_and_no_patches_are_needed_after_a_baseline_that_ends_the_rounds(project):
+    complete(project, "pseudo-label")
+    choose(project, "baseline", ends_rounds="it started afresh")
+    found = {status.key: status for status in statuses(project)}
+    assert (found["adapt-1"].state, found["adapt-1"].reason) == ("not needed", "it started afresh")
+    assert found["mine"].state == "not needed" and found["export"].state == "ready"
+    assert project.training_keys() == ("baseline",) and project.needed_rounds() == ()
+    assert project.upstream("export") == ("baseline",)
+    # Patches that were cut all the same are a result like any other.
+    complete(project, "mine")
+    assert states(project)["mine"] == "done"
+    project.config = override(project.config, {"adapt.stop_rounds": False})
+    assert states(project)["adapt-1"] == "ready"
+
+
 def test_a_round_that_begins_again_decides_again(project):
     complete(project, "pseudo-label", "baseline", "mine")
     choose(project, "adapt-1", ends_rounds="it kept its start")

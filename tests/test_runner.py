@@ -242,13 +242,17 @@ def test_guard_decides_whether_checkpoints_are_put_by(tmp_path, guard):
     project = world.white_box(tmp_path, baseline={"guard": guard}, adapt={"guard": guard, "rounds": 1})
     events = run(project, until="adapt")
     for key in ("baseline", "adapt-1"):
-        assert (project.choice(key) is not None) is guard
-    assert (project.stage_folder("adapt-1") / "best.pt").exists() is guard
+        assert (project.stage_folder(key) / "best.pt").exists() is guard
+    assert (project.choice("adapt-1") is not None) is guard
     assert bool(world.of(events, Scored, "baseline")) is guard, "nobody else looks at the baseline"
 
 
 def test_a_round_that_is_not_needed_is_not_run_and_the_export_takes_the_one_before(tmp_path):
-    project = world.white_box(tmp_path, adapt={"rounds": 2, "stop_rounds": True, "select": "label-free", "steps": 2})
+    project = world.white_box(
+        tmp_path,
+        student={"net": "tests.stages.tiny_nets:colour", "weights": "source"},
+        adapt={"rounds": 2, "stop_rounds": True, "select": "label-free", "steps": 2},
+    )
     run(project, until="adapt-1")
     path = project.stage_folder("adapt-1") / "choice.json"
     choice = json.loads(path.read_text())
@@ -258,6 +262,25 @@ def test_a_round_that_is_not_needed_is_not_run_and_the_export_takes_the_one_befo
     assert [event.stage for event in world.of(events, StageStarted)] == ["export"]
     assert states(project)["adapt-2"] == "not needed" and run(project) == []
     assert student_of(project, "adapt-1")[1] == world.weights_of(project.folder / "export/adapted.safetensors")[1]
+
+
+@pytest.mark.parametrize("guard", [True, False])
+def test_a_student_that_starts_afresh_needs_no_round(tmp_path, guard):
+    validation = world.with_validation(tmp_path)
+    project = world.black_box(tmp_path, data=validation, baseline={"guard": guard}, adapt={"stop_rounds": True})
+    events = run(project)
+    stages = [event.stage for event in world.of(events, StageStarted)]
+    assert stages == ["pseudo-label", "baseline", "evaluate", "export"]
+    assert any("no round follows" in event.text for event in world.of(events, Note, "baseline"))
+    assert {key: states(project)[key] for key in ("mine", "adapt-1", "adapt-2")} == dict.fromkeys(
+        ("mine", "adapt-1", "adapt-2"), "not needed"
+    )
+    assert student_of(project, "baseline")[1] == world.weights_of(project.folder / "export/adapted.safetensors")[1]
+    assert [event.subject for event in world.of(events, Evaluated, "evaluate")][-1] == "baseline" and run(project) == []
+    # The user may have them all the same.
+    events = run(world.change(project, adapt__stop_rounds=False))
+    stages = [event.stage for event in world.of(events, StageStarted)]
+    assert stages == ["mine", "adapt-1", "adapt-2", "evaluate", "export"]
 
 
 def test_labels_that_do_not_fit_are_refused_before_the_first_stage(tmp_path):

@@ -61,6 +61,10 @@ class Branch(Project):
         check_place(self.folder, self.home, "folder")
         check_place(self.home, self.events_path, "file")
 
+    def ends_rounds(self, key: str) -> str:
+        """As of a project, but rounds follow every baseline: they are what is compared."""
+        return "" if key == "baseline" else super().ends_rounds(key)
+
     def noted_inputs(self, key: str) -> Iterator[dict[str, Any]]:
         """Those of its own stages, and of the project's, which it may share."""
         yield from super().noted_inputs(key)
@@ -146,7 +150,7 @@ class PlannedRun:
     def last_key(self) -> str:
         """The stage whose model is scored."""
         if self.method.rounds:
-            return self.branch.needed_rounds()[-1]
+            return self.branch.training_keys()[-1]
         return "pseudo-label" if self.method.name == "source" else "baseline"
 
     @property

@@ -133,7 +133,7 @@ def _fit(project: Project, fresh: Iterable[str], left: Mapping[str, int], watch:
     if whole.seconds <= room:
         _keep(project, fresh, {BUDGET: str(budget)})
         return [f"the run fits into the time budget of {budget} as it is"]
-    fitting = _Fitting(project, fresh, whole, room, watch)
+    fitting = _Fitting(project, [key for key in fresh if whole.stages[key].count], whole, room, watch)
     fitting.shrink_crops()
     fitting.take_fewer_steps()
     for key in fresh:

@@ -42,7 +42,7 @@ class StageEstimate:
 
     Attributes:
         unit: what ``count`` counts, images or steps.
-        count: of the whole stage.
+        count: of the whole stage; 0 of a round that will not be needed.
         seconds: that one of them takes.
         extra: seconds besides the steps: reading, evaluations of the student, refreshes of labels.
         memory: bytes of the process at most.
@@ -120,7 +120,7 @@ class Estimate:
         rounds = [key for key in self.stages if is_round(key)]
         parts = []
         for key, stage in self.stages.items():
-            if key in rounds[1:]:
+            if key in rounds[1:] or not stage.count:
                 continue
             what = f"up to {len(rounds)} rounds" if len(rounds) > 1 and key == rounds[0] else key
             seconds = sum(map(self.of, rounds)) if key in rounds else self.of(key)

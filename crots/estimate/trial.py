@@ -212,6 +212,8 @@ class Trial:
 
     def _round(self, bench: Workbench) -> StageEstimate:
         student, samples = bench.new_student(), in_parts(bench.dataset.samples, bench.tiling)
+        if _needs_no_round(bench):
+            return StageEstimate("steps", 0, 0.0)
         from_source = bench.inputs.starts_from_source
         options = settle_round(bench, bench.config.adapt, student, len(samples), from_source=from_source)
         bench.check_training(student, options, [bench.size])
@@ -229,7 +231,8 @@ class Trial:
         student, dataset = bench.new_student(), bench.validation
         bench.engine.place(student)
         seconds = self._image(bench, student) * (1.0 if bench.config.evaluate.flip else 0.5)
-        subjects = 2 + len(self.project.needed_rounds())
+        rounds = () if _needs_no_round(bench) else self.project.needed_rounds()
+        subjects = 2 + len(rounds)
         count = len(in_parts(dataset.samples, bench.tiling)) if dataset else 0
         return StageEstimate("images", count, subjects * seconds)
 
@@ -271,6 +274,11 @@ class Trial:
         # An evaluation without labels takes two forward passes per image, one with labels a single pass.
         validated = len(in_parts(bench.validation.samples, bench.tiling)) / 2 if bench.validation else 0
         return evaluations * seen * (scored + validated)
+
+
+def _needs_no_round(bench: Workbench) -> bool:
+    """Whether the baseline will end the rounds; asked after the student was made."""
+    return bench.start != "trained" and bench.config.adapt.stop_rounds
 
 
 def _of_steps(bench: Workbench, options: TrainingOptions, seconds: float, extra: float) -> StageEstimate:

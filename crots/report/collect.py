@@ -172,7 +172,7 @@ class _Collector:
         return tuple(filter(None, (self._attempt(partial(file_fact, path), None) for path in paths)))
 
     def _curves(self, stages: dict[str, StageLog]) -> tuple[StageCurves, ...]:
-        keys = [key for key in ("baseline", *self._project.needed_rounds()) if key in stages]
+        keys = [key for key in self._project.training_keys() if key in stages]
         return tuple(filter(None, (stages[key].curves(key) for key in keys)))
 
 

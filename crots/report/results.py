@@ -33,7 +33,7 @@ def result_of(project: Project) -> Result:
 
 def trained_keys(project: Project) -> list[str]:
     """The stages whose students are done, in running order."""
-    return [key for key in ("baseline", *project.needed_rounds()) if record(project, key)]
+    return [key for key in project.training_keys() if record(project, key)]
 
 
 def record(project: Project, key: str) -> dict[str, Any]:

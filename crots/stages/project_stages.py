@@ -36,6 +36,7 @@ from crots.stages.mine import MineJob, mine_patches
 from crots.stages.pseudo_label import LabelJob, label_images
 from crots.stages.workbench import Workbench
 from crots.training.budget import ROUND, TILES, few_images, for_round, settled
+from crots.training.choice import NO_ROUND
 from crots.training.label_free import LabelFreeScores, images_to_score
 from crots.training.loop import Training
 from crots.training.material import Material, PseudoLabels
@@ -139,7 +140,10 @@ def distil(project: Project, bench: Workbench, context: Context, data: Material)
         bench.note(few, warning=True)
     if trained:
         blend_statistics(bench, student, data, context)
-    run = training_run(project, bench, options, context, student, data, trained=trained)
+    ends_rounds = "" if trained else NO_ROUND
+    if ends_rounds and bench.config.adapt.stop_rounds:
+        bench.note(f"no round follows: {ends_rounds}")
+    run = training_run(project, bench, options, context, student, data, trained=trained, ends_rounds=ends_rounds)
     return distil_student(BaselineJob(student, data, bench.engine, options, run, trained), context)
 
 
@@ -219,6 +223,7 @@ def training_run(
     data: Material | None = None,
     *,
     trained: bool,
+    ends_rounds: str = "",
 ) -> Training:
     """How the student of a training stage is evaluated, and which checkpoint is kept.
 
@@ -230,6 +235,7 @@ def training_run(
         student: as the stage begins.
         data: the target's images and pseudo-labels, for label-free scores; None where there is no target.
         trained: the student is a model of these classes as the stage begins.
+        ends_rounds: why no round should follow; empty if the evaluations decide.
     """
     adapting = isinstance(options, AdaptOptions)
     guard, rule = options.guarded, _rule(bench, options.selection)
@@ -250,6 +256,7 @@ def training_run(
         watch=watch if score or validate else None,
         notes=tuple(bench.notes),
         fallback=None if adapting else bench.source_weights,
+        ends_rounds=ends_rounds,
     )
 
 
@@ -303,7 +310,7 @@ def run_evaluate(project: Project, bench: Workbench, context: Context) -> Iterat
     options = bench.config.evaluate
     file = STUDENT if options.weights == "student" else TEACHER
     subjects = [Subject("source", partial(source_predict, bench))] if source_can_be_scored(bench) else []
-    for key in ("baseline", *project.needed_rounds()):
+    for key in project.training_keys():
         # The baseline has no teacher.
         name = STUDENT if key == "baseline" else file
         path = project.stage_folder(key) / name
@@ -375,7 +382,7 @@ def run_export(project: Project, bench: Workbench, context: Context) -> Iterator
     """Writes the last round's model for other programs."""
     options = bench.config.export
     file = STUDENT if options.weights == "student" else TEACHER
-    model = bench.load_student(project.stage_folder(project.needed_rounds()[-1]) / file)
+    model = bench.load_student(project.stage_folder(project.training_keys()[-1]) / file)
     images = first_images(bench, open_material(project, bench).samples)
     out = project.work_folder("export")
     targets = {name: out / f"adapted.{SUFFIXES[name]}" for name in options.formats}

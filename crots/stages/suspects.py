@@ -117,7 +117,7 @@ def suspects_of(project: Project, *, student: str = "auto", share: float = SHARE
 
 def _student_key(project: Project, asked: str) -> str:
     """The stage to take the student from, '' for none."""
-    keys = ("baseline", *project.needed_rounds())
+    keys = project.training_keys()
     done = [key for key in keys if project.record(key) is not None]
     if asked == "none" or (asked == "auto" and not done):
         return ""

@@ -14,6 +14,13 @@ _USELESS = (
 # Share of changed labels: a round that changes fewer has converged, and another would only repeat it.
 # Rounds that gained a point or more changed 8 to 18 %, others 2 to 5 %.
 ROUND_MARGIN = 0.05
+# What a user may do about rounds that are not needed.
+_ANYWAY = "; `adapt.stop_rounds` = false runs further rounds anyway"
+# docs/results.md
+NO_ROUND = (
+    "the student did not start as a model of these classes, and such students gained nothing from a round (-0.2 mIoU in "
+    "the mean of eight runs), so that its baseline is the result; `adapt.stop_rounds` = false runs rounds anyway"
+)
 
 
 class Choice:
@@ -25,10 +32,17 @@ class Choice:
         given_up: why the stage stopped early, empty if it did not.
         replaced_by: the origin of the weights that replace those of a student that learnt nothing.
         averaged: the evaluation of the mean of the chosen weights and the start's, if that is kept.
+
+    Args:
+        rule: which of them is kept.
+        total: steps of the stage.
+        distils: the stage is the baseline, and not a round.
+        ends_rounds: why no round should follow, whatever the evaluations say; empty if they decide.
     """
 
-    def __init__(self, rule: Rule, total: int) -> None:
+    def __init__(self, rule: Rule, total: int, *, distils: bool = False, ends_rounds: str = "") -> None:
         self.rule, self.total = rule, total
+        self._distils, self._no_round = distils, ends_rounds
         self.evaluations: list[Evaluation] = []
         self.best: Evaluation | None = None
         self.given_up = self.replaced_by = ""
@@ -94,17 +108,23 @@ class Choice:
         }
 
     def _ends_rounds(self) -> str:
-        """Why another round would not help."""
-        anyway = "; `adapt.stop_rounds` = false runs further rounds anyway"
+        """Why a round after this stage would not help."""
+        if self.replaced_by:
+            return ""
+        if self._no_round:
+            return self._no_round
+        stage = "baseline" if self._distils else "previous round"
         if self.given_up or (self.kept and self.kept.step == 0):
-            return f"the previous round {'was stopped by an alarm' if self.given_up else 'kept its start'}{anyway}"
+            return f"the {stage} {'was stopped by an alarm' if self.given_up else 'kept its start'}{_ANYWAY}"
+        if self._distils:
+            return ""
         if self.evaluations and not self.evaluations[-1].healthy:
-            return f"the previous round ended with warnings, and the next would start from there{anyway}"
+            return f"the {stage} ended with warnings, and the next would start from there{_ANYWAY}"
         # An average with the start halves every change.
         changed = 1.0 - self.learnt.values.get("agreement", 0.0) if self.learnt else 1.0
         if changed >= ROUND_MARGIN:
             return ""
-        return f"the previous round changed {changed:.1%} of the labels, less than {ROUND_MARGIN:.0%}{anyway}"
+        return f"the {stage} changed {changed:.1%} of the labels, less than {ROUND_MARGIN:.0%}{_ANYWAY}"
 
     def _hindsight(self, kept: Evaluation | None) -> dict[str, Any] | None:
         """The score against labels; not used for the choice unless the rule is ``oracle``."""

@@ -42,6 +42,7 @@ class Training:
         watch: evaluates the student at intervals; decides which checkpoint is kept and when to stop.
         notes: shown to the user at the start.
         fallback: returns weights for the student, and their origin, if no evaluation found a usable one.
+        ends_rounds: why no round should follow; empty if the evaluations decide.
     """
 
     folder: Path
@@ -49,6 +50,7 @@ class Training:
     watch: Watch | None = None
     notes: tuple[Note, ...] = field(default=())
     fallback: Callable[[], tuple[Mapping[str, Tensor], str] | None] | None = None
+    ends_rounds: str = ""
 
 
 def train(learner: Learner, run: Training, context: Context) -> Iterator[Event]:
@@ -100,7 +102,12 @@ class _Trainer:
     def __init__(self, learner: Learner, run: Training, context: Context) -> None:
         self.learner, self.run, self.context = learner, run, context
         self.workers = learner.workers
-        self.choice = Choice(run.watch.rule if run.watch else "last", learner.options.total)
+        self.choice = Choice(
+            run.watch.rule if run.watch else "last",
+            learner.options.total,
+            distils=bool(run.watch and run.watch.distils),
+            ends_rounds=run.ends_rounds,
+        )
         self.saved_at = 0
         # Why an existing checkpoint could not be resumed.
         self.lost = ""
@@ -326,7 +333,7 @@ class _Trainer:
 
     def _write_models(self) -> None:
         folder, learner = self.run.folder, self.learner
-        if self.run.watch and self.run.watch.keeps:
+        if (self.run.watch and self.run.watch.keeps) or self.run.ends_rounds:
             write_json(folder / CHOICE, self.choice.report())
         if learner.teacher:
             save_safetensors(folder / TEACHER, learner.teacher.model.net, learner.student.card)

@@ -70,6 +70,7 @@ class Watch:
     Attributes:
         rule: which evaluation's checkpoint the stage keeps.
         guard: a serious alarm ends the stage at the best healthy checkpoint.
+        distils: the stage teaches the source's labels.
 
     Args:
         stage: its key.
@@ -79,7 +80,7 @@ class Watch:
         guard: see above.
         trained: the student was already a model of the same classes when the stage began, so its start is a
             reference, and a checkpoint to go back to.
-        distils: the stage teaches the source's labels.
+        distils: see above.
     """
 
     def __init__(
@@ -93,9 +94,8 @@ class Watch:
         trained: bool = True,
         distils: bool = False,
     ) -> None:
-        self.rule, self.guard = rule, guard
+        self.rule, self.guard, self.distils = rule, guard, distils
         self._stage, self._score, self._validate, self._trained = stage, score, validate, trained
-        self._distils = distils
 
     @property
     def keeps(self) -> bool:
@@ -131,7 +131,7 @@ class Watch:
 
     def _judged(self, step: int, values: Values, lost: Mapping[str, str], before: Sequence[Evaluation]) -> Evaluation:
         raised = judge(
-            [*(earlier.values for earlier in before), values], lost, trained=self._trained, distils=self._distils
+            [*(earlier.values for earlier in before), values], lost, trained=self._trained, distils=self.distils
         )
         good = healthy(raised)
         # A trained start is always a valid choice, whatever alarms the images raise.

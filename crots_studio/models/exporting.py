@@ -77,7 +77,7 @@ def checkpoints(project: Project) -> list[Checkpoint]:
     """Returns the models a project has written, the latest first."""
     found = [
         (key, weights, project.stage_folder(key) / f"{weights}.safetensors")
-        for key in (*project.needed_rounds()[::-1], "baseline")
+        for key in project.training_keys()[::-1]
         for weights in ("student", "teacher")
     ]
     return [Checkpoint(key, weights, path, read_card(path)) for key, weights, path in found if path.is_file()]

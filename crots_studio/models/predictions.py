@@ -64,7 +64,7 @@ class Predictions:
 
     def subjects(self) -> list[str]:
         """Returns what can be compared: the source, and the stages that wrote a model, in running order."""
-        trained = [key for key in ("baseline", *self._project.needed_rounds()) if self._path(key).is_file()]
+        trained = [key for key in self._project.training_keys() if self._path(key).is_file()]
         return [SOURCE, *trained]
 
     def predict(self, subject: str, key: str, image: Path, *, labelled: bool = True) -> ModelPrediction:

@@ -359,7 +359,7 @@ class BeforeAfterPanel(ImagePanel):
 
 def _read(project: Project) -> tuple[LabelList, ClassSet, Validation | None, dict[str, ImageScores]]:
     classes = classes_of(project)
-    scores = read_all(project, (SOURCE, "baseline", *project.needed_rounds()))
+    scores = read_all(project, (SOURCE, *project.training_keys()))
     return read_list(project, classes), classes, _validation(project, classes), scores
 
 

@@ -58,6 +58,15 @@ def test_every_stage_that_takes_long_is_timed_and_adds_up(tmp_path, make):
     assert "up to 2 rounds" in found.summary and "4 steps of 2 images of 32x32" in found.summary
 
 
+def test_rounds_that_will_not_be_needed_take_no_time(tmp_path):
+    project = world.black_box(tmp_path, data=world.with_validation(tmp_path), adapt={"stop_rounds": True})
+    found = by_ticks(project)
+    assert (found.of("adapt-1"), found.of("adapt-2")) == (0, 0) and found.of("baseline") > 0
+    assert "round" not in found.summary and "adapt" not in found.summary
+    needed = by_ticks(world.change(project, adapt__stop_rounds=False))
+    assert found.of("evaluate") == needed.of("evaluate") / 2, "source and baseline, of four"
+
+
 def test_a_step_is_timed_as_it_will_be_run(tmp_path, monkeypatch):
     seen = []
     original = trial_module.BaselineLearner.step

@@ -83,6 +83,30 @@ def test_a_round_reports_whether_another_would_help(tmp_path, material, classes,
     assert message in ends and bool(ends) == bool(message)
 
 
+@pytest.mark.parametrize(
+    ("steps", "given_up", "message"),
+    [
+        ([(0, 1.0, True), (4, 0.99, True)], "", ""),
+        ([(0, 1.0, True), (4, 0.9, False)], "a class is lost", "the baseline was stopped by an alarm"),
+        ([(0, 1.0, True), (4, 0.9, False)], "", "the baseline kept its start"),
+    ],
+)
+def test_a_baseline_ends_the_rounds_if_it_learnt_nothing_but_not_if_it_changed_little(steps, given_up, message):
+    choice = Choice("label-free", 4, distils=True)
+    for step, agreement, healthy in steps:
+        choice.add(Evaluation(step, {"agreement": agreement}, healthy))
+    choice.given_up = given_up
+    ends = choice.report()["ends_rounds"]
+    assert ends.startswith(message) and bool(ends) == bool(message)
+
+
+def test_a_stage_that_ends_the_rounds_whatever_it_learnt_does_not_if_the_source_took_its_place():
+    choice = Choice("last", 4, distils=True, ends_rounds="it started afresh")
+    assert choice.report()["ends_rounds"] == "it started afresh"
+    choice.replaced_by = "the source"
+    assert choice.report()["ends_rounds"] == ""
+
+
 @pytest.mark.parametrize("rule", ["last", "label-free"])
 def test_a_serious_alarm_ends_the_stage_at_the_last_healthy_checkpoint(tmp_path, material, classes, rule):
     student_kept, states, events = kept(tmp_path, material, classes, rule, guard=True, bad=[3], alarms=[4])
