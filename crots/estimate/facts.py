@@ -161,6 +161,9 @@ def made_for(project: Project, key: str) -> str:
     for name in ("trust", "seed", "cache_gb", "time_budget"):
         del values["runtime"][name]
     values.get("adapt", {}).pop("rounds", None)
+    if group == "evaluate":
+        # One model more for each round.
+        values["adapt"] = {"rounds": config.adapt.rounds, "stop_rounds": config.adapt.stop_rounds}
     machine = [platform.node(), os.cpu_count(), os.environ.get("CUDA_VISIBLE_DEVICES", "")]
     return digest({"sections": values, "machine": machine})
 
