@@ -89,7 +89,8 @@ METHODS: tuple[Method, ...] = (
     Method("published", "CROTS published",
            "CROTS with every fault of the published code, those of its patches included.",
            profile="published"),
-    Method("recommended", "CROTS recommended", "CROTS with the options of this project, and with rounds even if its student needs none."),
+    Method("recommended", "CROTS recommended",
+           "CROTS with the options of this project, and with rounds even if its student needs none."),
     Method("published-oracle", "CROTS published", "As published, including the choice of checkpoint by target labels.",
            {"adapt.select": "oracle"}, profile="published", asked_only=True),
 )  # fmt: skip

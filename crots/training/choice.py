@@ -18,8 +18,8 @@ ROUND_MARGIN = 0.05
 _ANYWAY = "; `adapt.stop_rounds` = false runs further rounds anyway"
 # docs/results.md
 NO_ROUND = (
-    "the student did not start as a model of these classes, and such students gained nothing from a round (-0.2 mIoU in "
-    "the mean of eight runs), so that its baseline is the result; `adapt.stop_rounds` = false runs rounds anyway"
+    "the student did not start as a model of these classes, and such students gained nothing from a round (-0.2 mIoU "
+    "in the mean of eight runs), so that its baseline is the result; `adapt.stop_rounds` = false runs rounds anyway"
 )
 
 
