@@ -19,6 +19,7 @@ from crots.project import CONFIG_NAME, Project
 from crots.project_status import statuses
 from crots.records import is_safe_key, parse
 from crots.report.results import SOURCE, result_of
+from crots_studio.models.listing import target_dataset
 from crots_studio.models.rail import FINISHED
 from crots_studio.models.words import fault_text
 
@@ -129,7 +130,11 @@ def _picture(project: Project) -> Array | None:
         key, image = (row.get("key"), row.get("image")) if isinstance(row, dict) else (None, None)
         if not (is_safe_key(key) and is_safe_key(image)) or project.config.data.target is None:
             return None
-        photograph = resize_image(read_image(project.path(project.config.data.target) / str(image)), PICTURE)
+        root, data = project.path(project.config.data.target), project.config.data
+        if not exists(root / str(image)):
+            # The images of a data set's split lie further down, where only its layout tells.
+            root = target_dataset(root, data.layout, data.split).root
+        photograph = resize_image(read_image(root / str(image)), PICTURE)
         labels = resize_image(read_image(folder / LABEL_COLOUR / f"{key}.png"), PICTURE)
     except (CrotsError, OSError, ValueError):
         return None

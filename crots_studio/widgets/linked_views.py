@@ -32,7 +32,9 @@ def best_columns(count: int, width: int, height: int, aspect: float) -> int:
         return min(cell_width, cell_height * aspect)
 
     best = max(map(shown, range(1, count + 1)), default=0.0)
-    return max((columns for columns in range(1, count + 1) if shown(columns) >= _NEARLY * best), default=1)
+    large = [columns for columns in range(1, count + 1) if shown(columns) >= _NEARLY * best]
+    # Of as many rows, the fewest columns: three and one below would leave the room of two pictures empty.
+    return min(large, key=lambda columns: (-(-count // columns), -shown(columns)), default=1)
 
 
 class LinkedViews(QWidget):

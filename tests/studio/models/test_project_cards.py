@@ -27,6 +27,17 @@ def test_a_project_on_its_way_says_how_far(tmp_path):
     assert card.picture is not None
 
 
+def test_images_of_a_split_are_in_the_picture_too(tmp_path):
+    """The card was empty: names of images count from the split's own folder."""
+    project = make_fake_project(tmp_path / "town")
+    folder = project.config.data.target
+    folder.rename(tmp_path / "moved")
+    folder.mkdir()
+    (tmp_path / "moved").rename(folder / "train")
+    shutil.copytree(folder / "train", folder / "val")
+    assert read_card(project.folder).picture is not None
+
+
 def test_stages_that_are_stale_are_not_said_to_be_done(tmp_path):
     project = make_fake_project(tmp_path / "town")
     project.config = override(project.config, {"adapt.learning_rate": "2e-4"})

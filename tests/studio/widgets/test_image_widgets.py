@@ -192,6 +192,7 @@ def test_pictures_are_laid_out_as_large_as_possible():
     assert best_columns(2, 1000, 300, 1.5) == 2
     assert best_columns(2, 300, 1000, 1.5) == 1
     assert best_columns(4, 800, 600, 4 / 3) == 2
+    assert best_columns(4, 826, 462, 160 / 128) == 2, "three and one below are smaller, and in no fewer rows"
     assert best_columns(0, 800, 600, 1) == 1
     assert best_columns(2, 1160, 820, 320 / 224) == 2, "side by side, though one above the other is a little larger"
 
