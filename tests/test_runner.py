@@ -270,7 +270,7 @@ def test_a_student_that_starts_afresh_needs_no_round(tmp_path, guard):
     events = run(project)
     stages = [event.stage for event in world.of(events, StageStarted)]
     assert stages == ["pseudo-label", "baseline", "evaluate", "export"]
-    assert any("no round follows" in event.text for event in world.of(events, Note, "baseline"))
+    assert any("no round follows, since" in event.text for event in world.of(events, Note, "baseline"))
     assert {key: states(project)[key] for key in ("mine", "adapt-1", "adapt-2")} == dict.fromkeys(
         ("mine", "adapt-1", "adapt-2"), "not needed"
     )

@@ -16,10 +16,9 @@ _USELESS = (
 ROUND_MARGIN = 0.05
 # What a user may do about rounds that are not needed.
 _ANYWAY = "; `adapt.stop_rounds` = false runs further rounds anyway"
-# docs/results.md
-NO_ROUND = (
-    "the student did not start as a model of these classes, and such students gained nothing from a round (-0.2 mIoU "
-    "in the mean of eight runs), so that its baseline is the result; `adapt.stop_rounds` = false runs rounds anyway"
+NO_ROUND = (  # docs/results.md
+    "a student that did not start as a model of these classes gains nothing from a round; `adapt.stop_rounds` = false "
+    "runs it anyway"
 )
 
 
