@@ -53,6 +53,10 @@ class Entry:
     notes: tuple[str, ...] = ()
 
 
+class NoTensors(InputError):
+    """A checkpoint holds no weights in the form of tensors."""
+
+
 def is_average(name: str) -> bool:
     """Whether the name of an entry, or the prefix of keys, says that it is a moving average of the weights."""
     return not _AVERAGES.isdisjoint(word.lower() for word in _WORD.findall(name[:_LONGEST_KEY]))
@@ -68,7 +72,8 @@ def find_entry(path: Path, content: Mapping[Any, Any], *, part: str = "", prefix
         prefix: as the user gives it; where it is the name of an entry, that one is taken.
 
     Raises:
-        InputError: there are none, or several networks of which none is the likelier.
+        NoTensors: there are none.
+        InputError: there are none under ``part``, or several networks of which none is the likelier.
     """
     if part:
         tensors = _tensors(content.get(part))
@@ -105,7 +110,7 @@ def _choose(path: Path, content: Mapping[Any, Any], states: Mapping[str, Mapping
             field="source.prefix",
         )
     if not tops:
-        raise InputError(
+        raise NoTensors(
             f"{path} holds no tensors, found {_keys(content)}; expected a state dict, alone or under 'state_dict'"
         )
     return Entry(_tensors(states[tops[0]]), tops[0], (f"the weights lie under {tops[0]}",))
@@ -197,6 +202,19 @@ def _states(
             yield before + key, value
         if depth < _DEEPEST:
             yield from _states(value, f"{before}{key}.", depth + 1, seen)
+
+
+def named_mappings(content: Mapping[Any, Any]) -> Iterator[tuple[tuple[str, ...], Mapping[Any, Any]]]:
+    """Yields the dictionaries in which the weights of a checkpoint may lie, with the keys that lead to each."""
+    queue: list[tuple[tuple[str, ...], Mapping[Any, Any]]] = [((), content)]
+    seen = {id(content)}
+    for names, mapping in queue:
+        yield names, mapping
+        for key, value in mapping.items() if len(names) < _DEEPEST else ():
+            fits = isinstance(key, str) and len(key) <= _LONGEST_KEY and isinstance(value, Mapping)
+            if fits and id(value) not in seen and not _NO_NETWORK.search(key):
+                seen.add(id(value))
+                queue.append(((*names, key), value))
 
 
 def _keys(content: Mapping[Any, Any]) -> str:

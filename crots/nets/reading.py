@@ -28,7 +28,7 @@ from crots.files import is_pointer
 from crots.folders import folder_card, is_model_folder
 from crots.limits import check_claim
 from crots.nets.claims import claimed_by_pickles
-from crots.nets.entries import find_entry
+from crots.nets.entries import NoTensors, find_entry, named_mappings
 from crots.nets.heads import check_head
 from crots.nets.parts import check_file, first_part, other_parts
 from crots.nets.reasons import parsed, stranger
@@ -43,6 +43,7 @@ _READING = threading.Lock()
 _AT_ONCE = 2**24
 # Packages whose checkpoints hold objects of their own.
 _OPENMMLAB = ("mmengine.", "mmcv.", "mmseg.")
+_PLAIN = re.compile(r"[\w. -]{1,100}")
 _NOT_WEIGHTS = {
     "torchscript": "a TorchScript program, which holds code",
     "exported": "an exported program, which holds code",
@@ -180,13 +181,43 @@ def _read_torch(path: Path, part: str, prefix: str) -> WeightsFile:
     content = _unpickle(path)
     if not isinstance(content, Mapping):
         held = "an object without weights" if isinstance(content, _Inert) else f"a {type(content).__name__}"
+        held = "an array of NumPy" if isinstance(content, _Array) else held
         raise InputError(f"{path} holds {held}; expected a state dict (names and tensors)")
-    found = find_entry(path, content, part=part, prefix=prefix)
+    try:
+        found = find_entry(path, content, part=part, prefix=prefix)
+    except NoTensors:
+        _refuse_arrays(path, content, {})
+        raise
+    _refuse_arrays(path, content, found.tensors)
     kind: WeightsKind = "nested" if found.name else "plain"
     if "pytorch-lightning_version" in content:
         kind = "lightning"
     card = read_card(content["card"], path) if isinstance(content.get("card"), dict) else None
     return WeightsFile(path, found.tensors, card, kind, found.name, found.notes)
+
+
+def _refuse_arrays(path: Path, content: Mapping[Any, Any], tensors: Mapping[str, Tensor]) -> None:
+    """Refuses weights that are arrays of NumPy, all or most of them: those are not read.
+
+    Raises:
+        InputError: they are, with a line that converts them.
+    """
+    for names, mapping in named_mappings(content):
+        arrays = [key for key, value in mapping.items() if isinstance(key, str) and isinstance(value, _Array)]
+        if len(arrays) > len(tensors) and tensors.keys() <= mapping.keys():
+            entry = "".join(f"[{_pasted(name)}]" for name in names)
+            raise InputError(
+                f"{path} holds its weights as arrays of NumPy ({arrays[0][:80]!r} and {len(arrays) - 1} more), "
+                "expected tensors of PyTorch; arrays are not read, since that can run code of the file's author. If "
+                'you trust the file, convert it: python -c "import torch; state = '
+                f"torch.load({_pasted(path.name)}, weights_only=False){entry}; torch.save({{key: "
+                f'torch.as_tensor(value) for key, value in state.items()}}, {_pasted(path.stem + "_tensors.pth")})"'
+            )
+
+
+def _pasted(name: str) -> str:
+    """A name in a line that people paste into a shell, which is not to run what a stranger called an entry."""
+    return f"'{name}'" if _PLAIN.fullmatch(name) else "'...'"
 
 
 def _unpickle(path: Path) -> Any:
@@ -213,6 +244,10 @@ class _Inert:
     def __setstate__(self, _: object) -> None: ...
 
 
+class _Array(_Inert):
+    """Stands for an array of NumPy, which it forgets as well: only that there was one is known."""
+
+
 class _Items:
     """Stands for a list of another kind; torch extends only those of Python."""
 
@@ -232,9 +267,12 @@ class _Names:
 # What training programs keep beside the weights: curves, times, states of random numbers, and settings. The stand-in
 # takes the place of the named class or function, which is neither imported nor called.
 _BESIDE: dict[type, tuple[str, ...]] = {
-    _Inert: (
-        *(f"numpy.{core}.multiarray.{name}" for core in ("core", "_core") for name in ("_reconstruct", "scalar")),
+    _Array: (
+        *(f"numpy.{core}.multiarray._reconstruct" for core in ("core", "_core")),
         *(f"numpy.{core}.numeric._frombuffer" for core in ("core", "_core")),
+    ),
+    _Inert: (
+        *(f"numpy.{core}.multiarray.scalar" for core in ("core", "_core")),
         # Not even single numbers are made: a forged type of object makes NumPy follow any address that the file names.
         "numpy.ndarray", "numpy.dtype",
         *(f"datetime.{name}" for name in ("datetime", "date", "time", "timedelta", "timezone")),

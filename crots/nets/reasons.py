@@ -35,6 +35,8 @@ _BEFORE = re.compile(
     r"|/\S+\.(?:cc|h):\d+ [^()]*?\(.*\)(?: const)? (?=\S)"
     r"|\w+\.cc:\d+ \w+ "
 )
+# How pickles begin, after the number of their form, and the number that torch writes before its own.
+_PICKLE, _OF_TORCH = re.compile(rb"\x80[\2-\5]"), b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 _ERROR = re.compile(r"\w*(?:Error|Exception): ")
 # First bytes of files that are taken for models by mistake, and what they are.
 _STRANGERS = {
@@ -107,6 +109,11 @@ def stranger(path: Path) -> str:
                 return description
         if text := _text(whole):
             return f"text ({text!r}), not a model; choose or download another file"
+        if _PICKLE.match(whole) and _OF_TORCH not in whole:
+            return (
+                "a pickle that PyTorch did not write, which can run code and is not read; save model.state_dict() with "
+                "torch.save, or the weights as safetensors, where it was made"
+            )
         if whole[4:8] == _TFLITE or path.name == "saved_model.pb":
             return _KERAS
         return _archived(path) if whole.startswith(b"PK") else _taped(path)

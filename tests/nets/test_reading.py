@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import pickle
+import re
 import sys
 import tarfile
 import threading
@@ -170,7 +171,7 @@ def test_any_bytes_are_refused_in_one_line(tmp_path, content):
     ("content", "says"),
     [
         ([1, 2], "holds a list"),
-        (np.ones(3), "holds an object without weights"),
+        (np.ones(3), "holds an array of NumPy"),
         ({"epoch": 1}, "no tensors, found epoch"),
         ({}, "found nothing"),
     ],
@@ -433,6 +434,50 @@ def test_no_forged_type_of_numpy_reads_memory(tmp_path):
     torch.save(Address(id(STATE)), tmp_path / "w.pth")
     with pytest.raises(InputError, match="holds an object without weights"):
         read_weights(tmp_path / "w.pth")
+
+
+ARRAYS = {"head.weight": np.ones((2, 3), np.float32), "head.bias": np.zeros(2, np.float32)}
+
+
+@pytest.mark.parametrize("new", [True, False])
+@pytest.mark.parametrize(
+    ("content", "entry"),
+    [
+        (ARRAYS, ""),
+        ({"state_dict": ARRAYS, "epoch": 3}, "['state_dict']"),
+        ({"a": {"model": ARRAYS}}, "['a']['model']"),
+        ({**ARRAYS, "bn.weight": torch.ones(2)}, ""),
+        ({"model": ARRAYS, "optimizer": {"x": torch.ones(2, 2)}}, "['model']"),
+        ({"$(reboot)": ARRAYS}, "['...']"),
+    ],
+)
+def test_weights_that_are_arrays_of_numpy_are_named_with_what_converts_them(tmp_path, new, content, entry):
+    torch.save(content, tmp_path / "w.pth", _use_new_zipfile_serialization=new)
+    with pytest.raises(InputError, match=r"arrays of NumPy \('head.weight' and 1 more\), expected tensors") as caught:
+        read_weights(tmp_path / "w.pth")
+    assert f"torch.load('w.pth', weights_only=False){entry};" in str(caught.value) and "reboot" not in str(caught.value)
+
+
+def test_the_line_that_converts_arrays_does(tmp_path, monkeypatch):
+    torch.save({"state_dict": ARRAYS}, tmp_path / "w.pth")
+    with pytest.raises(InputError) as caught:
+        read_weights(tmp_path / "w.pth")
+    monkeypatch.chdir(tmp_path)
+    (line,) = re.findall(r'python -c "(.*)"$', str(caught.value))
+    exec(line, {})
+    found = read_weights(tmp_path / "w_tensors.pth").tensors
+    assert {key: tensor.tolist() for key, tensor in found.items()} == {key: x.tolist() for key, x in ARRAYS.items()}
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_a_pickle_that_torch_did_not_write_is_not_called_damaged(tmp_path, protocol):
+    (tmp_path / "w.pkl").write_bytes(pickle.dumps({"model": ARRAYS}, protocol))
+    with pytest.raises(InputError, match=r"a pickle that PyTorch did not write.* save model.state_dict\(\)"):
+        read_weights(tmp_path / "w.pkl")
+    torch.save({"model": STATE}, tmp_path / "c.pth", pickle_protocol=protocol, _use_new_zipfile_serialization=False)
+    (tmp_path / "c.pth").write_bytes((tmp_path / "c.pth").read_bytes()[:-40])
+    with pytest.raises(InputError, match="truncated, damaged"):
+        read_weights(tmp_path / "c.pth")
 
 
 def test_numbers_of_any_type_of_numpy_are_passed_over(tmp_path):
