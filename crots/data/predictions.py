@@ -110,14 +110,10 @@ class PredictionSet:
         """
         keys = list(keys)
         others = sorted(set(beside) - set(keys))
-        what = "prediction"
-        files = match(keys, _others_left_out(self.files, others, what, self.folder), what=what, folder=self.folder)
+        files = _match_beside(others, keys, self.files, "prediction", self.folder)
         confidences: dict[str, Path] = {}
         if (folder := self.confidence_folder) is not None:
-            what = "confidence map"
-            confidences = match(
-                keys, _others_left_out(self.confidences, others, what, folder), what=what, folder=folder
-            )
+            confidences = _match_beside(others, keys, self.confidences, "confidence map", folder)
         return dataclasses.replace(self, files=files, confidences=confidences)
 
     def read(self, key: str, size: Size | None, *, of: Size | None = None, stretched: Size | None = None) -> Prediction:
@@ -188,12 +184,21 @@ class PredictionSet:
         return confidence
 
 
-def _others_left_out(files: Mapping[str, Path], others: list[str], what: str, folder: Path) -> Mapping[str, Path]:
+def _match_beside(
+    others: list[str], keys: list[str], files: Mapping[str, Path], what: str, folder: Path
+) -> dict[str, Path]:
+    """Matches images with the files that are not those of other images."""
     try:
         taken = set(match(others, files, what=what, folder=folder, partial=True).values()) if others else set()
     except InputError:  # theirs is reported when they are looked up
-        return files
-    return {key: path for key, path in files.items() if path not in taken}
+        taken = set()
+    left = {key: path for key, path in files.items() if path not in taken}
+    if keys and taken and not left:
+        raise InputError(
+            f"{folder}: found no {what} for {len(keys)} of {len(keys)} images ({some(keys)}): its {len(files)} files "
+            "are those of other images of this project"
+        )
+    return match(keys, left, what=what, folder=folder)
 
 
 def check_shape(path: Path, found: Size, of: Size | None, stretched: Size | None = None) -> None:
