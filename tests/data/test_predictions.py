@@ -590,7 +590,7 @@ def test_predictions_of_other_images_are_not_taken_however_alike_their_names_are
     keys = ["val_im1", "val_im2"]
     assert list(found.lookup(keys).files) == keys
     assert list(found.lookup(keys, beside=["unrelated"]).confidences) == keys
-    with pytest.raises(InputError, match="no prediction for 2 of 2 images .*: its 2 files are those of other images"):
+    with pytest.raises(InputError, match="its 2 files are those of other images"):
         found.lookup(keys, beside=["im1", "im2"])
     # Validation images may be target images.
     assert list(found.lookup(["im1"], beside=["im1", "im2"]).files) == ["im1"]
