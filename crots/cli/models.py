@@ -16,6 +16,7 @@ from crots.config import Size
 from crots.data.sizes import propose_size
 from crots.errors import InputError
 from crots.nets.reading import WeightsFile, file_kind, read_weights
+from crots.nets.source import normalise_as_told
 from crots.nets.weights import LoadReport, model_of
 from crots.opening import tiling_of
 from crots.stages.applying import seen_as, size_without_card, tiling_for
@@ -63,6 +64,7 @@ def open_model(
     model, report = model_of(
         found, net=net, classes=expected, size=size, trust=desk.config.runtime.trust, prefix=prefix
     )
+    normalise_as_told(model, desk.config.source)
     model.card = dataclasses.replace(model.card, tile_overlap=tiling.overlap if tiling else None)
     bench = desk.bench(size)
     if is_factory(model.card.net):

@@ -29,6 +29,7 @@ from crots.records import parse
 from crots.trust import PROGRAMS, is_factory
 
 if TYPE_CHECKING:
+    from crots.nets.model import Model
     from crots.taxonomy import ClassSet
 
 __all__ = [
@@ -130,13 +131,22 @@ def _open_network(request: _Request, *, trust: bool) -> Source:
         trust=trust,
         prefix=options.prefix,
     )
-    wanted, _ = _normalisation(options, model.card.normalisation)
-    if wanted and wanted != model.card.normalisation:
-        model.set_normalisation(wanted)
+    normalise_as_told(model, options)
     if options.size:
         model.check_size(*options.size)
     facts = SourceSpec(request.path, model.card, fixed=options.size or model.info.fixed, multiple=model.info.multiple)
     return NetworkSource(model.to(request.device), facts, report)
+
+
+def normalise_as_told(model: Model, options: SourceOptions) -> None:
+    """Gives a network the channel order, mean and scale that the options name; what they leave out stays.
+
+    Raises:
+        InputError: a value is no number, or in other units than 0..255.
+    """
+    wanted, _ = _normalisation(options, model.card.normalisation)
+    if wanted and wanted != model.card.normalisation:
+        model.set_normalisation(wanted)
 
 
 def _open_onnx(request: _Request) -> Source:
@@ -258,7 +268,7 @@ def _of_bytes(options: SourceOptions, path: Path) -> SourceOptions:
         values = three(getattr(options, name), f"source.{name}")
         if values and any(part != plain for part in values):
             raise InputError(
-                f"{path} takes images of 8 bits and normalises them itself, but source.{name} is "
+                f"{path} takes images of 8 bits and normalises them itself, but `source.{name}` is "
                 f"{getattr(options, name)}; leave it out",
                 field=f"source.{name}",
             )

@@ -205,3 +205,27 @@ def test_unwritable_report(crots, said, truth, tmp_path):
     )  # fmt: skip
     assert ran.code == 1
     assert "cannot write" in ran.err
+
+
+def test_a_checkpoint_is_scored_with_the_input_that_it_is_said_to_take(crots, refused, city, tmp_path):
+    import torch
+
+    from crots.config import Size
+    from crots.nets.model import create_model
+    from crots.taxonomy import load_class_set
+
+    model = create_model("compact", load_class_set("camvid"), Size(64, 64), seed=1).eval()
+    torch.save(model.net.state_dict(), tmp_path / "m.pth")
+    model_words = ["--checkpoint", tmp_path / "m.pth", "--net", "compact", "--classes", "camvid", "--size", "64x64"]
+    images = ["--images", city / "images" / "val"]
+    score = ["evaluate", "--labels", city / "labels" / "val", "--json"]
+    found = []
+    for told in ([], ["--channels", "bgr", "--mean", "0", "--scale", "255"]):
+        own = crots(*score, *model_words, *images, *told)
+        folder = tmp_path / f"out-{len(told)}"
+        assert own.code == 0 == crots("predict", *model_words, *images, *told, "--out", folder).code
+        files = crots(*score, "--predictions", folder / "label_ids", "--classes", "camvid", "--encoding", "train")
+        assert json.loads(own.out)["confusion"] == json.loads(files.out)["confusion"]
+        found.append(json.loads(own.out)["confusion"])
+    assert found[0] != found[1]
+    assert "--mean: found" in refused(*score[:-1], *model_words, *images, "--mean", "grey")
