@@ -403,18 +403,23 @@ def all_options() -> dict[str, OptionInfo]:
     return {f"{section}.{info.name}": info for section, cls in SECTIONS.items() for info in describe(cls)}
 
 
-_NAMED = re.compile(r"`([a-z_]+\.[a-z_]+)`")
+# In backticks, or leading the message: the option that the message is about.
+_NAMED = re.compile(r"`([a-z_]+\.[a-z_]+)`|\A([a-z_]+\.[a-z_]+)(?=: )")
 
 
 def with_options_named(message: str, name: Callable[[str], str]) -> str:
     """Renders the options that a message of the core names, as the reader knows them.
 
     Args:
-        message: with ``section.option`` in backticks.
+        message: with ``section.option`` in backticks, or before the first colon.
         name: gives a flag or the title of a form's field for ``section.option``.
     """
-    known = all_options() if "`" in message else {}
-    return _NAMED.sub(lambda found: name(found[1]) if found[1] in known else found[0], message)
+
+    def named(found: re.Match[str]) -> str:
+        option = found[1] or found[2]
+        return name(option) if option in all_options() else found[0]
+
+    return _NAMED.sub(named, message)
 
 
 def path_options() -> dict[str, OptionInfo]:

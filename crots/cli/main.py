@@ -14,7 +14,7 @@ from crots import __version__, limits
 from crots.cli.command import flags_by_option, make_parser, profile_in
 from crots.cli.commands import GROUPS, load_command
 from crots.cli.flags import taken
-from crots.cli.terminal import OutputError, say, say_lines, use_flags
+from crots.cli.terminal import OutputError, presentable, say, say_lines, use_flags
 from crots.errors import CrotsError, InputError, Stopped
 from crots.execution.workers import is_first, launched
 from crots.files import machine_fault, out_of_memory
@@ -140,7 +140,8 @@ def complain(message: str, code: int) -> int:
             return code
         message = f"worker {os.environ['RANK']}: {message}"
     with contextlib.suppress(BrokenPipeError, OutputError):
-        say(f"crots: {' '.join(message.split())}", sys.stderr)
+        # Before the prefix, so that an option which leads the message is named by its flag.
+        say(f"crots: {presentable(' '.join(message.split()))}", sys.stderr)
     return code
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from crots.class_maps import ClassMap
+from crots.cli.terminal import presentable
 from crots.data.datasets import Dataset
 from crots.data.labels import tried_labels
 from crots.data.matching import some
@@ -238,6 +239,7 @@ def survey_inputs(config: ProjectConfig, root: Path, *, classes: ClassSet | None
     if len(surveyor.faults) == 1:
         raise surveyor.faults[0]
     if surveyor.faults:
-        listed = " | ".join(str(fault) for fault in surveyor.faults)
+        # Flags here already: options are named by them only where they lead a message.
+        listed = " | ".join(presentable(str(fault)) for fault in surveyor.faults)
         raise InputError(f"{len(surveyor.faults)} things to fix: {listed}")
     return dataclasses.replace(surveyor.found)

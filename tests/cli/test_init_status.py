@@ -268,10 +268,10 @@ def test_unknown_options(refused, words, tmp_path):
 @pytest.mark.parametrize(
     ("more", "parts"),
     [
-        (["--student", "deeplabv2_resnet100"], ["student.net", "deeplabv2_resnet101"]),
-        (["--net", "torchvision:deeplab_resnet50"], ["source.net", "torchvision:deeplabv3_resnet50"]),
-        (["--source-mean", "0.485,0.456,0.406"], ["source.mean", "123.675,116.28,103.53"]),
-        (["--source-scale", "0.229,0.224,0.225"], ["source.scale", "58.395,57.12,57.375"]),
+        (["--student", "deeplabv2_resnet100"], ["--student: ", "deeplabv2_resnet101"]),
+        (["--net", "torchvision:deeplab_resnet50"], ["--net: ", "torchvision:deeplabv3_resnet50"]),
+        (["--source-mean", "0.485,0.456,0.406"], ["--source-mean: ", "123.675,116.28,103.53"]),
+        (["--source-scale", "0.229,0.224,0.225"], ["--source-scale: ", "58.395,57.12,57.375"]),
     ],
 )
 def test_names_of_no_network_and_other_units_make_no_project(refused, words, tmp_path, more, parts):

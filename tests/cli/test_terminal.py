@@ -110,3 +110,21 @@ def test_messages_of_the_core_name_options_by_the_flags_of_the_command(command, 
     use_flags(flags_by_option(make_parser(load_command(command), "recommended")))
     assert presentable("give `data.val_labels` or `source.file`") == shown
     assert presentable("run `crots init`, see `data.nothing`") == "run `crots init`, see `data.nothing`"
+
+
+@pytest.mark.parametrize(
+    ("words", "flag"),
+    [
+        (["inspect", "--bands", "red"], "--bands"),
+        (["init", "p", "--bands", "red"], "--bands"),
+        (["init", "p", "--size", "64x64", "--tile", "64x64"], "--tile"),
+        # The project's own name, where that is what was written.
+        (["init", "p", "--set", "adapt.stepz=4"], "adapt.stepz"),
+    ],
+)
+def test_an_option_that_leads_a_message_is_named_by_its_flag(refused, city, tmp_path, words, flag):
+    words = [str(tmp_path / "p") if word == "p" else word for word in words]
+    images = city / "images" / "train"
+    more = ["--target", images, "--classes", "demo", "--source", "x.pth"] if words[0] == "init" else [images]
+    message = refused(*words, *more)
+    assert flag in message and "data." not in message
