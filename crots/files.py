@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 from crots.errors import CrotsError, InputError, StageError
 
@@ -28,7 +28,8 @@ _WAITS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 # The beginning of Git LFS files that were not fetched.
 _POINTER = b"version https://git-lfs"
 # How libraries in Rust and C++ word the system's message.
-_FULL = re.compile(r"No space left on device|os error 28\b|Disk quota exceeded")
+_FULL = re.compile(r"No space left on device|Disk quota exceeded")
+_OS_ERROR = re.compile(r"os error (\d{1,5})\b")
 # Bytes that are left on a disk if a write failed because it is full.
 _NEXT_TO_NOTHING = 2**16
 _CAUSES = {
@@ -75,7 +76,23 @@ def machine_fault(error: BaseException) -> str:
         return _absent(error)
     # Whether it was read or written is not known here.
     cause = _CAUSES.get(error.errno or 0, "").replace("no permission to write there", "no permission there")
-    return f"cannot read or write {error.filename}: {cause}" if cause and error.filename else cause
+    if not cause or not error.filename:
+        return cause
+    place = _closed_folder(error.filename) if isinstance(error, PermissionError) else ""
+    return f"cannot read or write {place or error.filename}: {cause}"
+
+
+def _closed_folder(name: Any) -> str:
+    """The folder that keeps a path from being reached: what was looked for in it may be no file that anybody knows."""
+    if not isinstance(name, (str, bytes)):
+        return ""
+    folders = reversed(Path(os.fsdecode(name)).parents)
+    return next((str(folder) for folder in folders if folder.is_dir() and not os.access(folder, os.X_OK)), "")
+
+
+def way_to_read(error: OSError | ValueError, other: str) -> str:
+    """Returns how a file that the system refuses to open can be read: by its permissions, or else ``other``."""
+    return "change its permissions" if isinstance(error, PermissionError) else other
 
 
 def _import_fault(error: ImportError) -> str:
@@ -119,12 +136,23 @@ def explained(path: Path) -> Iterator[None]:
         raise
     except Exception as error:
         # Libraries that write files raise errors of their own, which say less or nothing of the disk.
-        known = _CAUSES.get(error.errno or 0) if isinstance(error, OSError) else None
+        number = error.errno if isinstance(error, OSError) else _system_error(str(error))
+        known = _CAUSES.get(number or 0)
         full = _FULL.search(str(error)) or _is_full(path)
         cause = known or (_CAUSES[errno.ENOSPC] if full else "")
         if not cause:
             raise
         raise StageError(f"cannot write {path}: {cause}") from error
+
+
+def _system_error(text: str) -> int:
+    """The number of the system's error that a library in Rust names in its message; 0 if there is none."""
+    found = _OS_ERROR.search(text)
+    if not found:
+        return 0
+    number = int(found[1])
+    # On Windows that number is of another list, which Python translates.
+    return OSError(0, "", None, number).errno or 0 if sys.platform == "win32" else number
 
 
 def _is_full(path: Path) -> bool:
@@ -211,6 +239,39 @@ def atomic_path(path: Path, *, durable: bool = False) -> Iterator[Path]:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
         raise
+
+
+class _DiskFile:
+    """A file that remembers the disk's error."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.error: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        try:
+            return self._file.write(data)
+        except OSError as error:
+            self.error = error
+            raise
+
+    def flush(self) -> None:
+        self._file.flush()
+
+
+@contextlib.contextmanager
+def disk_file(path: Path) -> Iterator[Any]:
+    """Opens a file for a library such as torch, which replaces the disk's error by one that does not name it.
+
+    Raises:
+        OSError: the disk's error.
+    """
+    with path.open("wb") as file:
+        kept = _DiskFile(file)
+        try:
+            yield kept
+        except RuntimeError as error:
+            raise (kept.error or error) from error
 
 
 def move_file(partial: Path, path: Path) -> None:

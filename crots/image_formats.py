@@ -13,7 +13,7 @@ from PIL import Image, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
 from crots.errors import CrotsError, InputError
-from crots.files import exists, is_pointer
+from crots.files import exists, is_pointer, way_to_read
 from crots.jpeg2000 import is_rounded
 from crots.limits import check_pixels
 from crots.tiffs import TiffHeader, tiff_header
@@ -106,7 +106,8 @@ def opened(path: Path) -> Iterator[Image.Image]:
     except OSError as error:
         # Those of decoders have no number; the others are the disk's.
         if error.errno:
-            raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+            remedy = way_to_read(error, "replace the file or leave it out")
+            raise InputError(f"{path}: cannot be read ({error.strerror}); {remedy}") from error
         raise InputError(f"{path}: {_why_unreadable(path, error)}; replace the file or leave it out") from error
     except Exception as error:  # decoders raise all kinds of exceptions on broken files
         raise InputError(f"{path}: {_why_unreadable(path, error)}; replace the file or leave it out") from error

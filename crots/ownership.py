@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from crots.errors import InputError, StageError
-from crots.files import explained, is_partial, make_folder, move_file, write_text
+from crots.files import explained, is_partial, make_folder, move_file, way_to_read, write_text
 from crots.records import parse, read_plain
 
 _HEADER = "# Files made by "
@@ -211,7 +211,7 @@ def _entries(folder: str, prefix: str) -> Iterator[tuple[str, os.DirEntry[str]]]
         with os.scandir(folder) as entries:
             ordered = sorted(entries, key=lambda entry: entry.name)
     except OSError as error:
-        raise InputError(f"{folder}: cannot be read ({error.strerror}); move it away") from None
+        raise InputError(f"{folder}: cannot be read ({error.strerror}); {way_to_read(error, 'move it away')}") from None
     for entry in ordered:
         yield f"{prefix}{entry.name}", entry
 

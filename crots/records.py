@@ -32,6 +32,7 @@ from typing import (
 )
 
 from crots.errors import InputError
+from crots.files import way_to_read
 
 T = TypeVar("T")
 Check = Callable[[Any], bool]
@@ -103,7 +104,8 @@ def read_plain(path: Path, *, most: int = LARGEST, remedy: str = "delete it or m
     except NotADirectoryError:
         return None
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}); {remedy}") from None
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path}: cannot be read ({reason}); {way_to_read(error, remedy)}") from None
 
 
 def is_plain(path: Path, *, remedy: str = "delete it or move it away") -> bool:
@@ -117,7 +119,7 @@ def is_plain(path: Path, *, remedy: str = "delete it or move it away") -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); {remedy}") from None
+        raise InputError(f"{path}: cannot be read ({error.strerror}); {way_to_read(error, remedy)}") from None
     if not stat.S_ISREG(mode):
         found = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
         raise InputError(f"{path}: found {found}, expected a file; {remedy}")

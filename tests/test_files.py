@@ -157,6 +157,9 @@ def test_a_full_disk_is_named_by_whatever_a_library_raises(tmp_path, monkeypatch
     monkeypatch.setattr("crots.files.shutil.disk_usage", lambda path: usage._replace(free=10**9))
     with pytest.raises(StageError, match="the disk is full"), explained(tmp_path / "x.bin"):
         raise RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)")
+    number = 223 if sys.platform == "win32" else errno.EFBIG
+    with pytest.raises(StageError, match="the file is too large"), explained(tmp_path / "x.bin"):
+        raise RuntimeError(f"Error while serializing: I/O error: File too large (os error {number})")
     with pytest.raises(RuntimeError, match="another"), explained(tmp_path / "x.bin"):
         raise RuntimeError("another")
 
@@ -199,6 +202,17 @@ def test_the_systems_disk_is_known():
 def test_errors_of_the_machine_are_explained(error, text):
     message = machine_fault(error)
     assert text in message if text else not message
+
+
+def test_a_folder_without_permission_is_named_instead_of_what_was_looked_for_in_it(tmp_path, monkeypatch):
+    closed, access = tmp_path / "photos", os.access
+    closed.mkdir()
+    monkeypatch.setattr(os, "access", lambda path, mode: path != closed and access(path, mode))
+    looked_for = str(closed / "leftImg8bit" / "train")
+    message = machine_fault(PermissionError(errno.EACCES, "Permission denied", looked_for))
+    assert message.startswith(f"cannot read or write {closed}: no permission there")
+    elsewhere = machine_fault(PermissionError(errno.EACCES, "Permission denied", str(tmp_path / "x" / "y")))
+    assert f"{tmp_path / 'x' / 'y'}: no permission there" in elsewhere
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a folder in use cannot be deleted there")

@@ -291,5 +291,5 @@ def test_a_folder_that_cannot_be_searched_is_reported(tmp_path, monkeypatch):
         return scandir(folder)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    with pytest.raises(InputError, match=r"closed: cannot be read \(Permission denied\)"):
+    with pytest.raises(InputError, match=r"closed: cannot be read \(Permission denied\); change its permissions"):
         list(walk(tmp_path))

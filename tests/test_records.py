@@ -1,6 +1,7 @@
 """Files that may be damaged or a stranger's: what is read is of the expected form, anything else one line."""
 
 import contextlib
+import errno
 import json
 import os
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -10,8 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crots.data.lists import list_stems
 from crots.errors import InputError
 from crots.files import listing_digest
+from crots.images import image_size
 from crots.records import Count, Digits, Key, fits, is_plain, is_safe_key, parse, read_as, read_object, read_toml
 
 pytestmark = pytest.mark.safety
@@ -154,3 +157,26 @@ def test_a_folder_that_cannot_be_listed_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "scandir", refuse)
     with pytest.raises(InputError, match=r"Permission denied.*change its permissions"):
         listing_digest(Path(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("read", "place"),
+    [(read_object, "pathlib.Path.read_bytes"), (read_toml, "pathlib.Path.read_bytes"),
+     (list_stems, "pathlib.Path.read_bytes"), (is_plain, "pathlib.Path.stat"),
+     (image_size, "crots.image_formats._identified")],
+)  # fmt: skip
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO])
+def test_a_file_without_permission_is_to_be_permitted_and_not_deleted_or_replaced(
+    tmp_path, monkeypatch, read, place, number
+):
+    path = tmp_path / "a.png"
+    path.write_bytes(b"x")
+
+    def refuse(*_args, **_more):
+        raise OSError(number, os.strerror(number), str(path))
+
+    with monkeypatch.context() as patched, pytest.raises(InputError, match=r"cannot be read \(.*\); \w") as raised:
+        patched.setattr(place, refuse)
+        read(path)
+    wrong = [word for word in ("delete", "replace", "choose", "give") if word in str(raised.value)]
+    assert ("change its permissions" in str(raised.value)) == (number == errno.EACCES) == (not wrong)

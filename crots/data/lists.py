@@ -16,7 +16,7 @@ from pathlib import Path
 from crots.data.folder_listing import key_of, keyed, list_files, list_labels
 from crots.data.matching import is_whole_path, label_ending, match, some
 from crots.errors import InputError
-from crots.files import expanded, is_file
+from crots.files import expanded, is_file, way_to_read
 from crots.image_formats import IMAGE_SUFFIXES, LABEL_SUFFIXES
 from crots.limits import check_file_size
 
@@ -107,7 +107,8 @@ def _lines(path: Path) -> list[str]:
     except UnicodeDecodeError:
         raise InputError(f"{path}: neither an image nor a text file; expected images or a list of them") from None
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+        remedy = way_to_read(error, "choose another list")
+        raise InputError(f"{path}: cannot be read ({error.strerror}); {remedy}") from None
 
 
 def _stems(lines: list[str]) -> list[str]:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from crots.card import CARD_KEY, ModelCard, Normalisation
 from crots.config import Size
 from crots.errors import InputError
-from crots.files import atomic_path
+from crots.files import atomic_path, disk_file
 from crots.folders import check_whole, unnamed
 from crots.limits import check_claim
 from crots.nets.forms import Fitted, fit, grouped
@@ -419,5 +419,5 @@ def save_pth(path: Path, net: nn.Module) -> None:
     """
     state = OrderedDict((key, tensor.detach().cpu().contiguous()) for key, tensor in net.state_dict().items())
     # Through a file object: given a path, torch writes its random temporary name into the archive.
-    with atomic_path(path, durable=True) as partial, partial.open("wb") as file:
+    with atomic_path(path, durable=True) as partial, disk_file(partial) as file:
         torch.save(state, file)

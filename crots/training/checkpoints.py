@@ -5,33 +5,15 @@ from __future__ import annotations
 import errno
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from crots.errors import StageError
-from crots.files import atomic_path
+from crots.files import atomic_path, disk_file
 from crots.records import Count, fits, is_plain
 from crots.training.learner import Learner, State
-
-
-class _Kept:
-    """A file for `torch.save` that keeps the original disk error, which torch would replace."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.error: OSError | None = None
-
-    def write(self, data: Any) -> int:
-        try:
-            return self._file.write(data)
-        except OSError as error:
-            self.error = error
-            raise
-
-    def flush(self) -> None:
-        self._file.flush()
 
 
 def save_checkpoint(path: Path, state: State) -> None:
@@ -40,12 +22,8 @@ def save_checkpoint(path: Path, state: State) -> None:
     Raises:
         StageError: the disk is full or the folder cannot be written.
     """
-    with atomic_path(path, durable=True) as partial, partial.open("wb") as file:
-        kept = _Kept(file)
-        try:
-            torch.save(state, kept)  # type: ignore[arg-type]
-        except RuntimeError as error:
-            raise (kept.error or error) from error
+    with atomic_path(path, durable=True) as partial, disk_file(partial) as file:
+        torch.save(state, file)
 
 
 class DamagedError(StageError):

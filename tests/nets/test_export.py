@@ -248,3 +248,20 @@ def test_a_full_disk_names_the_file_that_was_asked_for(tmp_path, small, monkeypa
         export_as(small, tmp_path / FORMATS[name], name, sample_images=pictures(1))
     assert str(tmp_path / FORMATS[name]) in str(caught.value) and "partial" not in str(caught.value)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("most", [3_000, 30_000])
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_file_too_large_for_its_disk_is_no_fault_of_the_network(tmp_path, small, name, most):
+    resource = pytest.importorskip("resource")
+    signal = pytest.importorskip("signal")
+    before, kept = signal.signal(signal.SIGXFSZ, signal.SIG_IGN), resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, kept[1]))
+        with pytest.raises(StageError, match=r"cannot write .*the file is too large") as caught:
+            export_as(small, tmp_path / FORMATS[name], name, sample_images=pictures(1))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, kept)
+        signal.signal(signal.SIGXFSZ, before)
+    assert f"cannot write {tmp_path / FORMATS[name]}:" in str(caught.value)
+    assert not list(tmp_path.iterdir())
