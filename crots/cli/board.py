@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,26 @@ _PICTURES, _SIDE = 4, 512
 _FOLDERS = (LABEL_COLOUR, "overlay", PATCHES, PATCH_COLOURS)
 
 
+def checked_writer(folder: Path) -> Callable[[str], Any]:
+    """Returns what opens a folder for TensorBoard; writes nothing.
+
+    Raises:
+        InputError: TensorBoard is not installed, or cannot be used; or a file is there.
+    """
+    try:
+        from torch.utils.tensorboard.writer import SummaryWriter
+    except Exception as error:  # packages that it needs raise anything where versions do not fit
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise InputError(
+            f"--tensorboard needs tensorboard ({reason[:160]}); install it with: pip install --upgrade "
+            "'crots-studio[tensorboard]'",
+            field="tensorboard",
+        ) from error
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: is a file, expected a folder for --tensorboard", field="tensorboard")
+    return SummaryWriter
+
+
 class Board:
     """A consumer of events that writes what TensorBoard reads; it never deletes or replaces anything."""
 
@@ -28,18 +48,10 @@ class Board:
             InputError: TensorBoard is not installed.
             StageError: the folder cannot be written.
         """
-        try:
-            from torch.utils.tensorboard.writer import SummaryWriter
-        except ImportError as error:
-            raise InputError(
-                f"--tensorboard needs tensorboard ({error}); install it with: pip install 'crots-studio[tensorboard]'",
-                field="tensorboard",
-            ) from error
-        if folder.exists() and not folder.is_dir():
-            raise InputError(f"{folder}: is a file, expected a folder for --tensorboard", field="tensorboard")
+        writer = checked_writer(folder)
         self._folder = folder
         with explained(folder):
-            self._writer: Any = SummaryWriter(str(folder))
+            self._writer: Any = writer(str(folder))
         # Results lie in their place only after the stage has ended.
         self._written: dict[str, Path] = {}
         self._ended: list[Path] = []

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Any
 
-from crots.cli.board import Board
+from crots.cli.board import Board, checked_writer
 from crots.cli.draw import Screen, open_screen
 from crots.cli.outputs import event_file, inputs_of
 from crots.cli.terminal import say_json
@@ -101,6 +101,9 @@ def follow_events(
     as_json = args.json is True
     if as_json and args.events == "-":
         raise InputError("--json and --events - both write to standard output; give --events a file")
+    if board := getattr(args, "tensorboard", None):
+        # Before anything is written or replaced, such as the events of an earlier run.
+        checked_writer(board)
     control, record = Control(), Record(command)
     to_stdout = not as_json and args.events != "-" and args.json != "-"
     shown = is_first()

@@ -241,7 +241,7 @@ def read_state(folder: Path) -> dict[str, Tensor]:
             model, loading = auto.from_pretrained(str(folder), **own, use_safetensors=True, **asked)
         else:
             settings = transformers.AutoConfig.from_pretrained(str(folder), **own)
-            kind = auto._model_mapping[type(settings)]
+            kind = _class_of(transformers, settings, folder, query=is_query(config))
             model, loading = kind.from_pretrained(None, config=settings, state_dict=pickled, **asked)
     # The weights of training losses follow from the configuration.
     lacking = sorted(key for key in loading["missing_keys"] if not key.startswith("criterion."))
@@ -351,6 +351,23 @@ def _check_processor(folder: Path, card: ModelCard) -> None:
 
 def _kind_of(transformers: Any, *, query: bool) -> Any:
     return transformers.AutoModelForUniversalSegmentation if query else transformers.AutoModelForSemanticSegmentation
+
+
+def _class_of(transformers: Any, settings: Any, folder: Path, *, query: bool) -> Any:
+    """The class of the model that settings describe; the automatic ones take no state dict, and read pickles.
+
+    Raises:
+        InputError: this version of the package knows none.
+    """
+    name = "MODEL_FOR_UNIVERSAL_SEGMENTATION_MAPPING" if query else "MODEL_FOR_SEMANTIC_SEGMENTATION_MAPPING"
+    known = getattr(transformers, name, {})
+    if type(settings) not in known:
+        raise InputError(
+            f"{folder}: transformers {transformers.__version__} names no model of the type "
+            f"{str(settings.model_type)[:80]!r} to load weights of a .bin file into; save them as safetensors "
+            "(save_pretrained) where the model was made"
+        )
+    return known[type(settings)]
 
 
 def package() -> Any:

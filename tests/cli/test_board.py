@@ -1,9 +1,12 @@
 """What TensorBoard gets of a stream of events."""
 
+import sys
+
 import numpy as np
 import pytest
 
 from crots.cli.board import Board
+from crots.cli.main import main
 from crots.errors import InputError
 from crots.events import ArtifactWritten, Evaluated, Metrics, Scored, StageFinished, StageStarted
 from crots.images import write_image
@@ -13,6 +16,35 @@ def test_without_the_package_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "torch.utils.tensorboard.writer", None)
     with pytest.raises(InputError, match=r"crots-studio\[tensorboard\]"):
         Board(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        ModuleNotFoundError("No module named 'tensorboard'"),
+        # What versions of protobuf that do not fit raise.
+        TypeError("Descriptors cannot be created directly.\nIf this call came from a _pb2.py file"),
+    ],
+)
+def test_without_it_nothing_begins_and_nothing_is_replaced(tmp_path, monkeypatch, capsys, fault):
+    """A run lost the events of an earlier one, and packages that do not fit were a fault of CROTS."""
+
+    class Absent:
+        def find_spec(self, name, path=None, target=None):
+            if name.partition(".")[0] == "tensorboard":
+                raise fault
+            return None
+
+    for name in [name for name in sys.modules if name.startswith(("tensorboard", "torch.utils.tensorboard"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(sys, "meta_path", [Absent(), *sys.meta_path])
+    events, folder = tmp_path / "events.jsonl", tmp_path / "demo"
+    events.write_text('{"type": "run_started"}\n')
+    code = main(["demo", str(folder), "--tiny", "--tensorboard", str(tmp_path / "board"), "--events", str(events)])
+    told = capsys.readouterr()
+    assert (code, told.out, told.err.count("\n")) == (2, "", 1)
+    assert str(fault).splitlines()[0] in told.err and "crots-studio[tensorboard]" in told.err
+    assert [path.name for path in tmp_path.iterdir()] == ["events.jsonl"] and events.read_text()
 
 
 def test_a_file_is_no_folder_for_it(tmp_path):

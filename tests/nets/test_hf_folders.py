@@ -312,6 +312,17 @@ def test_weights_of_an_older_folder_are_read_without_running_them(segformer):
         open_source(folder, classes=ABC)
 
 
+def test_a_version_that_names_no_class_for_older_weights_is_said(segformer, monkeypatch):
+    """The class was looked up in a private table, which any version may rename."""
+    _, folder = segformer
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    transformers = pytest.importorskip("transformers")
+    monkeypatch.setattr(transformers, "MODEL_FOR_SEMANTIC_SEGMENTATION_MAPPING", {})
+    with pytest.raises(InputError, match=r"names no model of the type 'segformer' .* save them as safetensors"):
+        open_source(folder, classes=ABC)
+
+
 def test_code_in_the_weights_of_a_folder_is_refused_and_not_run(segformer, tmp_path):
     class Evil:
         def __reduce__(self):
