@@ -9,7 +9,6 @@ from typing import Any
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from crots.artefacts import CORRECTIONS
 from crots.errors import InputError
 from crots.methods.rare import ClassStatistics
 from crots.project_status import StageStatus
@@ -204,10 +203,9 @@ class RareSet(QWidget):
 
 
 def _stale_reason(status: list[StageStatus]) -> str:
-    """Why the patches are not those of the options; corrections of patches need no new cut."""
+    """Why the patches are not those of the options and of the labels as they are corrected now."""
     mine = next((row for row in status if row.key == "mine" and row.state == "stale"), None)
-    changes = tuple(change for change in mine.changes if change.section != CORRECTIONS) if mine else ()
-    return reason_text(dataclasses.replace(mine, changes=changes)) if mine and changes else ""
+    return reason_text(mine) if mine and mine.changes else ""
 
 
 def _label(name: str) -> QLabel:

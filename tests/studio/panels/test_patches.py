@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -140,6 +141,21 @@ def test_without_automatic_cutting_patches_wait_for_the_button(qtbot, panel, ope
     qtbot.waitUntil(lambda: "not up to date" in panel.rare.state.text(), timeout=10_000)
     assert not session.run.busy
     assert len(panel.arranged) == 8
+
+
+def test_patches_of_labels_that_were_corrected_since_are_not_up_to_date(qtbot, panel, opened, session):
+    """The rail called the stage stale, and the page of its patches was silent; corrected patches need no new cut."""
+    select(panel, 0)
+    panel.reject()
+    qtbot.waitUntil(lambda: session.errands.idle)
+    session.opened.refresh_status()
+    qtbot.waitUntil(lambda: session.errands.idle and panel.rare.state.text() == "")
+    labels = next((opened.stage_folder("pseudo-label") / "label_ids").rglob("*.png"))
+    corrected = opened.corrections_path / labels.relative_to(opened.stage_folder("pseudo-label"))
+    corrected.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(labels, corrected)
+    session.opened.refresh_status()
+    qtbot.waitUntil(lambda: "not up to date: your corrections changed" in panel.rare.state.text())
 
 
 def test_a_rare_class_that_the_set_does_not_have_is_named(panel, opened, session):
