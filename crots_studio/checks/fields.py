@@ -22,6 +22,7 @@ from crots_studio.checks.validation import check_validation
 from crots_studio.models.project_form import TITLES, Finding, Offer, ProjectForm
 from crots_studio.models.words import fault_text
 
+_VERSIONS = "There are several versions of the same images. Which ones are to be used?"
 CHECKS: dict[str, Callable[[Setup], Finding]] = {
     "data.target": check_target,
     "data.size": check_size,
@@ -60,13 +61,25 @@ def check(name: str, config: ProjectConfig, root: Path, trusted: Collection[Code
         if isinstance(error, AmbiguousLayout):
             option = "data.val_layout" if name == "validation" else "data.layout"
             offers = tuple(Offer(f"Take {layout}", {option: layout}) for layout in error.choices)
+            return Finding("bad", _VERSIONS, brief="which version?", offers=offers)
         if isinstance(error, OtherUnits):
             offers = (Offer(f"Use {error.value}", {field: error.value}),)
-        return Finding("bad", fault_text(error), offers=offers)
+        text = _beside_its_field(fault_text(error, offered=bool(offers)), name, setup)
+        return Finding("bad", text, offers=offers)
     except OSError as error:
         return Finding("bad", f"cannot be read: {error.strerror or fault_text(error)}")
     except Exception as error:  # a broken file may raise anything; the window must go on
         return Finding("bad", f"{type(error).__name__}: {fault_text(error)}")
+
+
+def _beside_its_field(text: str, name: str, setup: Setup) -> str:
+    """Shortens a path that stands in the field above a message to its last part."""
+    for section, option in INPUTS.get(name, ()):
+        value = getattr(getattr(setup.config, section), option)
+        if isinstance(value, Path) and text.startswith(f"{setup.path(value)}: "):
+            path = setup.path(value)
+            return f"{path.name}{text.removeprefix(str(path))}"
+    return text
 
 
 def why_not_ready(project: Project, trusted: Collection[Code] = ()) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from crots.errors import InputError
 from crots.images import image_size
 from crots_studio.checks.setup import NOT_CHOSEN, Setup
 from crots_studio.models.project_form import Finding, Level, Offer
-from crots_studio.models.words import fault_text, in_window, plural
+from crots_studio.models.words import fault_text, in_window, plural, without_remedy
 
 # Files of a folder of which the header is read: enough to notice a wrong kind, few enough for a network drive.
 _HEADERS = 200
@@ -39,27 +40,34 @@ def check_target(setup: Setup) -> Finding:
     broken, _ = unread(images)
     asked = {fault.field for fault in broken if fault.field}
     faults += [fault_text(fault) for fault in broken if fault_text(fault) not in faults]
+    root = f"{dataset.root}{os.sep}"
     labels = like_labels(images)
     text = f"{plural(len(dataset), 'image')}, {_layout(dataset)}, {_size_text(sizes)}"
     offers = _rendered(asked)
     if labels:
         text += "; they look like label maps, not like photographs"
-    if faults:
+    if faults and len(faults) == len(broken) and all(fault.field for fault in broken):
+        # A question with its answers beside it.
+        text += f"; {fault_text(broken[0], offered=True).removeprefix(root)}"
+    elif faults:
         text += f"; {len(faults)} of the {checked} checked cannot be read"
         if setup.config.data.skip_bad and not asked:
             text += " and will be skipped"
         else:
             # As the details are seen by pointing only, the first is named here.
-            text += f"; a run would stop there: {faults[0]}"
+            text += f"; a run would stop there: {faults[0].removeprefix(root)}"
             offers = offers or (Offer("Skip such images", {"data.skip_bad": "true"}),)
     warnings = setup.pixel_warnings
     offers += tuple(_whiter(warning.white) for warning in warnings if warning.white is not None)
-    text = in_window("; ".join((text, *(warning.text for warning in warnings))))
+    told = (without_remedy(warning.text) if warning.white is not None else warning.text for warning in warnings)
+    text = in_window("; ".join((text, *told)))
     level: Level = "warning" if faults or labels or warnings else "good"
     if asked or (faults and not setup.config.data.skip_bad):
         level = "bad"
     details = (*faults, *(in_window(note.text) for note in dataset.notes))
-    return Finding(level, text, details, plural(len(dataset), "image"), offers)
+    # Red or yellow alone would not tell what is wrong.
+    brief = "which bands?" if "data.bands" in asked else "which value is white?" if "data.white" in asked else ""
+    return Finding(level, text, details, brief or plural(len(dataset), "image"), offers)
 
 
 def _layout(dataset: Dataset) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -37,9 +38,25 @@ def in_window(message: str) -> str:
     return with_options_named(message, _named)
 
 
-def fault_text(error: BaseException) -> str:
-    """Returns the message of an error as the window calls the options; the kind of an error that has none."""
-    return in_window(str(error)) or type(error).__name__
+# The last clause of a message; what is in brackets belongs to it.
+_LAST = re.compile(r"; (?:[^;()]|\([^()]*\))*$")
+
+
+def without_remedy(message: str) -> str:
+    """Leaves out of a core's message which option to set, for where an offer beside it sets that by one click."""
+    found = _LAST.search(message)
+    return message[: found.start()] if found and "`" in found[0] else message
+
+
+def fault_text(error: BaseException, *, offered: bool = False) -> str:
+    """Returns the message of an error as the window calls the options; the kind of an error that has none.
+
+    Args:
+        error: whose message it is.
+        offered: an offer beside it sets what the message says to set, which is left out.
+    """
+    message = without_remedy(str(error)) if offered else str(error)
+    return in_window(message) or type(error).__name__
 
 
 def _named(option: str) -> str:

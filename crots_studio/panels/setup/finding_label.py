@@ -12,6 +12,8 @@ from crots_studio.plain import plain_tooltip
 
 # Signs besides colours: not everybody can distinguish red from green.
 SIGNS = {"good": "✓", "warning": "!", "bad": "✗", "checking": "…", "empty": "○"}
+# Letters of an offer that fit into a line however narrow the page is.
+_SHORT = 40
 _ROLES = {"good": "good", "warning": "warning", "bad": "bad", "checking": "muted", "empty": "muted"}
 
 
@@ -57,7 +59,7 @@ class FindingLabel(QLabel):
         shown = finding.brief if finding.plain_to_see else finding.text
         shown = "" if self._quiet and finding.level == "checking" else shown
         text = html.escape(shown, quote=False)
-        labels = [html.escape(offer.label, quote=False) for offer in finding.offers]
+        labels = [_unbroken(html.escape(offer.label, quote=False)) for offer in finding.offers]
         links = [f'<a href="{number}">{label}</a>' for number, label in enumerate(labels)]
         self.setText(" &nbsp; ".join([f"{SIGNS[finding.level]} {text}", *links]) if text else "")
         self.setVisible(bool(text))
@@ -93,3 +95,9 @@ class FindingLabel(QLabel):
             self.adopting.emit(offer.classes)
         else:
             self.offered.emit(dict(offer.settings))
+
+
+def _unbroken(label: str) -> str:
+    """Keeps a short offer in one line: half a link at the end of one reads like another offer."""
+    # A word joiner after a hyphen forbids the break there.
+    return label.replace(" ", "&nbsp;").replace("-", "-&#8288;") if len(label) <= _SHORT else label

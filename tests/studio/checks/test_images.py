@@ -49,7 +49,11 @@ def test_images_of_many_bands_ask_for_three_of_them(look, tmp_path):
     for name in ("a", "b"):
         write_tiff(tmp_path / "many" / f"{name}.tif", np.full((8, 8, 5), 100, np.uint16))
     found = look("data.target", data__target=tmp_path / "many")
-    assert found.level == "bad" and "has 5 bands" in found.text and "`" not in found.text
+    assert found.level == "bad" and found.brief == "which bands?"
+    # The offers stand beside it, and the folder above: neither path nor option is named once more.
+    assert found.text == (
+        "2 images, folder layout, 8x8; a.tif: has 5 bands, expected one (grey) or three (red, green, blue)"
+    )
     offered = [{"data.bands": "1,2,3"}, {"data.bands": "3,2,1"}, {"data.bands": "1"}]
     assert [dict(offer.settings) for offer in found.offers] == offered
     skipped = look("data.target", data__target=tmp_path / "many", data__skip_bad=True)
@@ -62,6 +66,7 @@ def test_floating_point_and_dark_images_ask_for_white(look, tmp_path):
         Image.fromarray(pixels).save(tmp_path / kind / "a.tif")
     found = look("data.target", data__target=tmp_path / "share")
     assert found.level == "bad" and "floating-point values from 0.5 to 0.5" in found.text
+    assert found.brief == "which value is white?" and "settings" not in found.text
     assert {"data.white": "1"} in [dict(offer.settings) for offer in found.offers]
     assert look("data.target", data__target=tmp_path / "share", data__white=1.0).level != "bad"
     dark = look("data.target", data__target=tmp_path / "dark")
@@ -73,7 +78,7 @@ def test_a_missing_or_empty_folder_is_an_error(look, tmp_path, name):
     (tmp_path / "empty").mkdir()
     found = look("data.target", data__target=tmp_path / name)
     assert found.level == "bad"
-    assert name in found.text
+    assert found.text.startswith(f"{name}: "), "the whole path stands in the field"
 
 
 def test_a_size_that_is_chosen_before_the_images_is_not_called_a_proposal(look):
@@ -107,7 +112,9 @@ def test_several_versions_of_the_same_images_are_a_question(look, tmp_path):
         picture = np.random.default_rng(0).integers(0, 256, (48, 64, 3)).astype(np.uint8)
         write_image(folder / f"ulm_000000_000001_leftImg8bit_foggy_beta_{beta}.png", picture)
     found = look("data.target", data__target=tmp_path)
-    assert found.level == "bad" and [dict(offer.settings) for offer in found.offers] == [
+    assert found.level == "bad" and found.text.endswith("Which ones are to be used?")
+    assert found.brief == "which version?"
+    assert [dict(offer.settings) for offer in found.offers] == [
         {"data.layout": f"cityscapes-foggy-{beta}"} for beta in ("0.01", "0.02")
     ]
     found = look("data.target", data__target=tmp_path, data__layout="cityscapes-foggy-0.02")

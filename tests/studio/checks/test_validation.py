@@ -86,6 +86,7 @@ def test_labels_that_can_be_read_in_two_ways_are_a_question(look, images, tmp_pa
     }
     found = look("validation", **settings)
     assert found.level == "bad" and "which can mean train" in found.text and "--" not in found.text
+    assert found.text.startswith("raw: the labels hold") and "settings" not in found.text, "the offers are beside it"
     assert [dict(offer.settings) for offer in found.offers] == [
         {"data.val_encoding": "train"},
         {"data.val_encoding": "raw"},

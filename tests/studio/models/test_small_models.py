@@ -12,7 +12,16 @@ from crots_studio.models.class_map import ClassMapForm
 from crots_studio.models.log_lines import to_lines
 from crots_studio.models.recent import MOST, Recent
 from crots_studio.models.run_state import RunState
-from crots_studio.models.words import breakable, byte_count, duration, in_window, listing, option_title, plural
+from crots_studio.models.words import (
+    breakable,
+    byte_count,
+    duration,
+    fault_text,
+    in_window,
+    listing,
+    option_title,
+    plural,
+)
 
 SOURCE, TARGET = load_class_set("cityscapes"), load_class_set("camvid")
 
@@ -134,6 +143,13 @@ def test_messages_of_the_core_use_the_words_of_the_window():
     assert in_window("allow it by `runtime.trust`") == "allow it by the trust question in Set-up"
     assert in_window("give `data.val_labels`") == "give “Validation labels” (settings, Images)"
     assert in_window("give `source.mean` (3)") == "give “Channel means” (settings, Source) (3)"
+    offered = InputError(
+        "a.tif: holds values from 0 to 1, expected bits; say what is white (`data.white` 1; 0 is black)"
+    )
+    assert fault_text(offered, offered=True) == "a.tif: holds values from 0 to 1, expected bits"
+    assert "“White level” (settings, Images) 1; 0 is black" in fault_text(offered)
+    assert fault_text(InputError("found a; choose others"), offered=True) == "found a; choose others"
+    assert fault_text(MemoryError()) == "MemoryError"
     for words in (
         "/photos/data.target/a.png",
         "my-data.size",
