@@ -91,7 +91,12 @@ def read_config(path: Path) -> ProjectConfig:
         InputError: it is damaged, or does not fit this version.
     """
     values = read_toml(path)
-    if values.pop("format", None) != FORMAT:
+    if "format" not in values:
+        raise InputError(
+            f"{path}: found no format, expected `format = {FORMAT}`: the file is empty, cut off or none of a project; "
+            "restore it from a copy, or make the project again"
+        )
+    if values.pop("format") != FORMAT:
         raise InputError(f"{path}: not a project of format {FORMAT}; it was made by another version of CROTS")
     profile, preset = _profile(values.pop("profile", "recommended"), path), str(values.pop("preset", ""))
     refuse_unstored(values, str(path))

@@ -38,6 +38,8 @@ def test_presets_are_valid_and_the_published_ones_state_their_length():
     ("text", "part"),
     [
         ("format = 7", "another version"),
+        ("", "found no format, expected `format = 1`"),
+        ("[data]\ntarget = 'x'", "cut off or none of a project"),
         ("format = ", "cannot be read as TOML"),
         ("format = 1\nprofile = 'best'", "profile 'best'"),
         ("format = 1\n[adapt]\nstps = 3", "did you mean steps"),

@@ -226,6 +226,11 @@ def _album(path: Path) -> Album:
 def _album_of(path: Path, stamp: tuple[Any, ...]) -> Album:
     if path.suffix.lower() == _XML:
         return read_cvat(path)
+    if path.suffix.lower() != SUFFIX:
+        raise InputError(
+            f"{path}: found a file, expected the folder of the labels, or one file with the outlines of many images "
+            "(JSON of COCO or Label Studio, XML of CVAT); give that, and unpack an archive first"
+        )
     text = _text(path)
     if text.lstrip()[:1] != "[":
         return read_coco(path, text)

@@ -51,3 +51,12 @@ def test_other_files_are_none_of_theirs(tmp_path, content):
     for suffix in ("json", "txt"):
         (tmp_path / f"notes.{suffix}").write_text(content)
     assert open_dataset(tmp_path).notes == ()
+
+
+@pytest.mark.parametrize("name", ["labels.zip", "a.png", "model.onnx", "train.txt"])
+def test_a_file_in_the_place_of_their_folder_is_no_damaged_export(tmp_path, name):
+    write_image(tmp_path / "images" / "a.png", np.zeros((8, 12, 3), np.uint8))
+    (tmp_path / name).write_bytes(b"PK\x03\x04 \xff")
+    with pytest.raises(InputError, match="found a file, expected the folder of the labels") as raised:
+        open_dataset(tmp_path / "images", labels=tmp_path / name)
+    assert "JSON" in str(raised.value) and "unpack" in str(raised.value)
