@@ -140,6 +140,9 @@ def explained(path: Path) -> Iterator[None]:
         known = _CAUSES.get(number or 0)
         full = _FULL.search(str(error)) or _is_full(path)
         cause = known or (_CAUSES[errno.ENOSPC] if full else "")
+        if isinstance(error, FileNotFoundError) and not exists(path.parent):
+            # The error names a temporary file.
+            cause = f"the folder {path.parent} has gone; if it was moved, run again with its new place"
         if not cause:
             raise
         raise StageError(f"cannot write {path}: {cause}") from error

@@ -24,6 +24,7 @@ from crots.data.predictions import PredictionSet, open_predictions
 from crots.data.sizes import propose_size, proposed_tile
 from crots.data.tiles import Tiling
 from crots.errors import InputError
+from crots.events import Remark
 from crots.files import expanded, file_or_name
 from crots.folders import check_student, check_whole, folder_card, is_model_folder, unnamed, why_no_model
 from crots.methods.patches import cell_size
@@ -199,6 +200,13 @@ class Inputs:
         if dataset.labelled:
             samples = tuple(dataclasses.replace(sample, label=None) for sample in samples)
         notes = tuple(note for note in dataset.notes if note.kind not in ("labels", "unused labels"))
+        if data.split not in (DataOptions().split, dataset.split):
+            # Chosen where there is nothing to choose from: a plain folder, or a list or folder of one split.
+            found = f"this is the split {dataset.split}" if dataset.split else "it has no splits"
+            text = (
+                f"{dataset.root}: {found}, so that `data.split` {data.split} leaves out none of {len(samples)} images"
+            )
+            notes = (*notes, Remark(text, "warning"))
         return dataclasses.replace(dataset, samples=samples, notes=notes)
 
     @cached_property

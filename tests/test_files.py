@@ -164,6 +164,15 @@ def test_a_full_disk_is_named_by_whatever_a_library_raises(tmp_path, monkeypatch
         raise RuntimeError("another")
 
 
+def test_a_folder_that_goes_during_a_write_is_named_and_no_temporary_file(tmp_path):
+    path = tmp_path / "unfinished" / "checkpoint.pt"
+    says = r"cannot write .*checkpoint\.pt: the folder .*unfinished has gone"
+    with pytest.raises(StageError, match=says) as raised, atomic_path(path) as partial:
+        partial.write_bytes(b"x")
+        shutil.rmtree(path.parent)
+    assert "partial" not in str(raised.value)
+
+
 @pytest.mark.parametrize("walk", [lambda path: list(files_below(path)), listing_digest, content_digest])
 def test_the_whole_disk_is_not_walked_under_any_name(tmp_path, monkeypatch, walk):
     """Here ``disk`` stands for it."""

@@ -131,6 +131,26 @@ def test_validation_images_without_labels_score_nothing_and_that_is_reported(ope
     assert found is not None and found.labelled == 1
 
 
+@pytest.mark.parametrize(
+    ("picked", "split", "says"),
+    [
+        ("photos", "val", "photos: it has no splits, so that `data.split` val leaves out none of 2 images"),
+        ("photos", "train", ""),
+        ("train.txt", "val", "this is the split train, so that `data.split` val leaves out none of 2 images"),
+        ("train.txt", "train", ""),
+        ("split", "val", ""),
+    ],
+)
+def test_a_split_that_is_asked_for_in_vain_is_warned_of(opened, tmp_path, picked, split, says):
+    for folder in ("photos", "split/images/train", "split/images/val"):
+        for name in "ab":
+            write_image(tmp_path / folder / f"{name}.png", np.zeros((8, 12, 3), np.uint8))
+    (tmp_path / "train.txt").write_text("photos/a.png\nphotos/b.png\n")
+    target = opened(data__target=picked, data__split=split).target
+    found = [note.text for note in target.notes if note.warning]
+    assert len(target) == 2 and [says in text for text in found] == ([True] if says else [])
+
+
 def test_of_a_target_nothing_is_said_of_labels(opened, tmp_path):
     for number in range(2):
         write_image(tmp_path / "images" / f"{number}.png", np.zeros((8, 8, 3), np.uint8))
