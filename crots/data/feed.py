@@ -85,6 +85,7 @@ def prefetch(
     try:
         for item in items:
             waiting.append(pool.submit(load, item))
+            del item  # it may be large, and the next one is made while it is not needed any more
             if len(waiting) >= max(1, depth):
                 yield _wait(waiting.popleft())
         while waiting:

@@ -9,6 +9,7 @@ from PIL import Image
 
 from crots.config import Size
 from crots.data import feed
+from crots.data.cache import ImageCache
 from crots.data.datasets import open_dataset
 from crots.data.tiles import Tiling
 from crots.execution.context import Context
@@ -17,8 +18,10 @@ from crots.images import read_image
 from crots.label_files import write_confidence, write_labels
 from crots.methods.metrics import Confusion
 from crots.methods.rare import ClassStatistics
-from crots.options import PredictOptions, RuntimeOptions
+from crots.options import PredictOptions, PseudoLabelOptions, RuntimeOptions
+from crots.stages.labellers import Labelled
 from crots.stages.predict import ImageFrames, PredictJob, predict_frames
+from crots.stages.pseudo_label import LabelJob, label_images
 from crots.taxonomy import ClassSet
 from crots.training.tiled import Tiles
 
@@ -70,6 +73,27 @@ def predicting(folder, size, count=1):
     return work
 
 
+class Labels:
+    """A source that labels large images tile by tile."""
+
+    needs_images = True
+
+    def prepare(self, batches):
+        return False
+
+    def label(self, samples, images):
+        labels, confidence = TILES.likeliest(images[0], lambda batch: torch.zeros(len(batch), 3, *batch.shape[-2:]))
+        return [Labelled(labels.astype(np.uint8), confidence, 0.5)]
+
+
+def labelling(folder, size, count=1):
+    """Writes the pseudo-labels of large images."""
+    dataset = open_dataset(large_image(folder / str(size), size, count))
+    cache = ImageCache(None, None, 0)
+    job = LabelJob(dataset, cache, Labels(), CLASSES, PseudoLabelOptions(), folder / "out", tiling=TILES.tiling)
+    return lambda: list(label_images(job, Context("pseudo-label")))
+
+
 def test_an_image_is_decoded_without_copies_of_it(tmp_path):
     def reading(size):
         path = large_image(tmp_path / str(size), size) / "0.png"
@@ -81,6 +105,12 @@ def test_an_image_is_decoded_without_copies_of_it(tmp_path):
 def test_of_a_predicted_image_its_pixels_and_labels_are_held(tmp_path):
     # And a copy while the overlay is written, since OpenCV takes the colours the other way round.
     assert growth_of(lambda size: predicting(tmp_path, size)) < 3 + 1 + 3 + 0.2
+
+
+def test_of_labelled_images_one_is_held_with_its_labels_and_confidence(tmp_path, monkeypatch):
+    """While an image was labelled, the labels and the confidence of the one before it were held too."""
+    monkeypatch.setattr(feed, "_HELD", 1)
+    assert growth_of(lambda size: labelling(tmp_path, size, count=2)) < 3 + 1 + 4 + 1
 
 
 def test_of_large_images_no_others_wait(tmp_path, monkeypatch):
