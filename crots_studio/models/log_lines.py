@@ -37,7 +37,8 @@ def _line(event: Event) -> LogLine | None:
     match event:
         case StageStarted():
             resumed = f", resumed at {event.resumed_at}" if event.resumed_at else ""
-            text = f"{name} starts: {event.total} {event.unit} on {event.device}{resumed}"
+            work = plural(event.total, event.unit.removesuffix("s"))
+            text = f"{name} starts: {work} on {event.device}{resumed}"
         case Metrics():
             values = ", ".join(f"{key} {value:.4g}" for key, value in event.values.items())
             text = f"{name} step {event.step}: {values}"

@@ -20,7 +20,7 @@ from crots.project_status import statuses
 from crots.records import is_safe_key, parse
 from crots.report.results import SOURCE, result_of
 from crots_studio.models.listing import target_dataset
-from crots_studio.models.rail import FINISHED
+from crots_studio.models.rail import NEEDLESS
 from crots_studio.models.words import fault_text
 
 PICTURE = Size(width=128, height=72)
@@ -104,10 +104,11 @@ def read_card(path: Path) -> ProjectCard:
 def _standing(project: Project) -> str:
     """``all stages done``, but not where options or inputs have changed since."""
     states = [stage.state for stage in statuses(project, busy=False)]
-    done, stale = sum(state in FINISHED for state in states), states.count("stale")
+    needed = [state for state in states if state != NEEDLESS]
+    done, stale = needed.count("done"), needed.count("stale")
     if not any(project.record(key) for key in project.stage_keys()):
         return "nothing run yet"
-    text = "all stages done" if done == len(states) else f"{done} of {len(states)} stages done"
+    text = "all stages done" if done == len(needed) else f"{done} of {len(needed)} stages done"
     return f"{text}, {stale} stale" if stale else text
 
 

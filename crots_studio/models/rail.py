@@ -19,7 +19,8 @@ from crots_studio.models.words import duration, in_window, option_title, plural
 DEMO_STAGES = ("render", "train")
 LOOKING = "checking …"
 # States with nothing left to do.
-FINISHED = ("done", "not needed")
+NEEDLESS = "not needed"
+FINISHED = ("done", NEEDLESS)
 # Rows that are inputs and not stages.
 INPUTS = {"target": "Target images", "source": "Source"}
 _INPUT_STATES = {"good": "done", "warning": "done", "bad": "failed", "checking": "checking", "empty": "missing"}
@@ -201,11 +202,12 @@ def summary(rows: Sequence[RailRow]) -> str:
     if all(row.state == "checking" for row in stages):
         return "Checking the files …"
     # Counts every listed row, those of a demonstration included.
-    worked = [row for row in rows if row.key not in INPUTS]
+    inputs = sum(row.key in INPUTS for row in rows)
+    worked = [row for row in rows if row.key not in INPUTS and row.state != NEEDLESS]
     done = sum(row.state in FINISHED for row in worked)
     text = f"{done} of {len(worked)} stages done"
     stale = sum(row.state == "stale" for row in stages)
-    return f"{text}, {stale} stale" if stale else f"{plural(len(rows) - len(worked), 'input')}, {text}"
+    return f"{text}, {stale} stale" if stale else f"{plural(inputs, 'input')}, {text}"
 
 
 def next_stage(rows: Sequence[RailRow]) -> RailRow | None:

@@ -33,9 +33,14 @@ def option_title(path: str) -> str:
     return path.rpartition(".")[2].replace("_", " ").capitalize()
 
 
+# As files and terminals switch an option.
+_SWITCHED = re.compile(r"(`[a-z_]+\.[a-z_]+`) = (true|false)\b")
+
+
 def in_window(message: str) -> str:
     """Names the options of a core's message as the window calls them."""
-    return with_options_named(message, _named)
+    switched = _SWITCHED.sub(lambda found: f"switching {'on' if found[2] == 'true' else 'off'} {found[1]}", message)
+    return with_options_named(switched, _named)
 
 
 # The last clause of a message; what is in brackets belongs to it.

@@ -24,7 +24,7 @@ from crots_studio import theme
 from crots_studio.icons import icon
 from crots_studio.icons import paint as paint_icon
 from crots_studio.models.project_form import ProjectForm
-from crots_studio.models.rail import INPUTS, RailRow, looking_rows, next_stage, rail_rows, summary
+from crots_studio.models.rail import INPUTS, NEEDLESS, RailRow, looking_rows, next_stage, rail_rows, summary
 from crots_studio.plain import Label, plain_tooltip
 from crots_studio.runs.run import RunRequest
 from crots_studio.session import Session
@@ -309,6 +309,8 @@ class RailPanel(QWidget):
             return f"{row.title} is an input: choose a stage below it to run it alone"
         if not row.is_stage:
             return f"{row.title} is part of the demonstration, which runs as a whole"
+        if row.state == NEEDLESS:
+            return f"{row.title} is not needed: {row.reason}"
         return f"{row.title} cannot run alone yet: {row.text}"
 
     def _show(self, rows: list[RailRow]) -> None:

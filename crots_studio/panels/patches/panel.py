@@ -25,7 +25,7 @@ from crots_studio.models.patch_gallery import PatchGallery, PatchRow, rare_boxes
 from crots_studio.models.words import breakable, fault_text, listing
 from crots_studio.panels.patches.patch_detail import PatchDetail
 from crots_studio.panels.patches.patch_filters import PatchFilters
-from crots_studio.panels.patches.rare_set import MinedPatches, RareSet
+from crots_studio.panels.patches.rare_set import MinedPatches, RareSet, needless
 from crots_studio.plain import Label, plain_tooltip, strong
 from crots_studio.session import Session
 from crots_studio.widgets.controls import snug
@@ -35,6 +35,7 @@ from crots_studio.widgets.thumbnails import NOTHING, PICTURE_SIDE, Thumbnail, Th
 _NO_PROJECT = "Open or create a project to see its hard patches."
 _NO_LABELS = "Hard patches are cut from the pseudo-labels. Run the stage Pseudo-labels first."
 _NOT_CUT = "No patches are cut yet. Tick the rare classes and press Cut patches."
+_NOT_NEEDED = "No patches are cut, because no round needs them."
 _NO_RARE = "No cell has enough confident pixels of a rare class, so there are no patches."
 _NONE_LEFT = "No patch matches the filter."
 
@@ -110,6 +111,7 @@ class PatchPanel(QWidget):
         self.redo_button.clicked.connect(self.redo)
         self._session.opened.project_changed.connect(self._reload)
         self._session.opened.config_changed.connect(self._config_changed)
+        self._session.opened.status_changed.connect(lambda _: self._say_why_empty())
         self._session.run.events_arrived.connect(self._events)
 
     # Reading.
@@ -144,8 +146,12 @@ class PatchPanel(QWidget):
         self.detail.views.set_table(colour_table(found.classes))
         self.filters.set_classes(found.classes)
         self.rare.show_found(found, self._corrections.state)
-        self._say_empty(_empty_text(found))
+        self._say_why_empty()
         self._arrange()
+
+    def _say_why_empty(self) -> None:
+        if self._found is not None:
+            self._say_empty(_empty_text(self._found, needless=bool(needless(self._session.opened.status))))
 
     def _say_empty(self, text: str, *, fault: bool = False) -> None:
         self.gallery.empty_text, self.gallery.empty_is_fault = text, fault
@@ -367,10 +373,10 @@ def _published(project: Project) -> tuple[int, ...]:
         return ()
 
 
-def _empty_text(found: MinedPatches) -> str:
+def _empty_text(found: MinedPatches, *, needless: bool) -> str:
     if found.gallery.mined:
         return _NONE_LEFT if len(found.gallery) else _NO_RARE
-    return _NO_LABELS if found.statistics is None else _NOT_CUT
+    return _NO_LABELS if found.statistics is None else _NOT_NEEDED if needless else _NOT_CUT
 
 
 def _inputs_of(project: Project | None) -> object:

@@ -15,7 +15,7 @@ from crots.project_status import StageStatus
 from crots.taxonomy import ClassSet
 from crots.training.patch_set import PatchCorrections
 from crots_studio.models.patch_gallery import PatchGallery, class_rows, rare_now, rare_option
-from crots_studio.models.rail import reason_text
+from crots_studio.models.rail import NEEDLESS, reason_text
 from crots_studio.models.words import fault_text
 from crots_studio.panels.patches.rare_table import RareTable
 from crots_studio.plain import Label
@@ -198,8 +198,15 @@ class RareSet(QWidget):
             return "Cutting …"
         if self.timer.isActive():
             return "Will be cut when the run has finished." if session.run.busy else "Will be cut in a moment …"
+        if reason := needless(session.opened.status):
+            return f"Not needed: {reason}."
         reason = _stale_reason(session.opened.status)
         return f"These patches are not up to date: {reason}." if reason else ""
+
+
+def needless(status: list[StageStatus]) -> str:
+    """Why no patches have to be cut; empty where they do, or are."""
+    return next((reason_text(row) for row in status if row.key == "mine" and row.state == NEEDLESS), "")
 
 
 def _stale_reason(status: list[StageStatus]) -> str:

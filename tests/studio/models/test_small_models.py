@@ -143,6 +143,9 @@ def test_messages_of_the_core_use_the_words_of_the_window():
     assert in_window("allow it by `runtime.trust`") == "allow it by the trust question in Set-up"
     assert in_window("give `data.val_labels`") == "give “Validation labels” (settings, Images)"
     assert in_window("give `source.mean` (3)") == "give “Channel means” (settings, Source) (3)"
+    assert in_window("`adapt.stop_rounds` = false runs it") == (
+        "switching off “Skip needless rounds” (settings, Adaptation) runs it"
+    )
     offered = InputError(
         "a.tif: holds values from 0 to 1, expected bits; say what is white (`data.white` 1; 0 is black)"
     )

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QItemSelectionModel, Qt
 
+from crots.artefacts import CHOICE
+from crots.files import write_json
 from crots.project import Project
 from crots.taxonomy import load_class_set
 from crots.training.patch_set import PatchCorrections, PatchSet
@@ -156,6 +158,14 @@ def test_patches_of_labels_that_were_corrected_since_are_not_up_to_date(qtbot, p
     shutil.copy(labels, corrected)
     session.opened.refresh_status()
     qtbot.waitUntil(lambda: "not up to date: your corrections changed" in panel.rare.state.text())
+
+
+def test_patches_that_no_round_needs_are_not_asked_for(qtbot, panel, open_project, tmp_path):
+    project = make_fake_project(tmp_path, until="baseline")
+    write_json(project.stage_folder("baseline") / CHOICE, {"words": "kept", "ends_rounds": "no round gains"})
+    open_project(project.folder)
+    qtbot.waitUntil(lambda: "no round needs them" in panel.gallery.empty_text)
+    qtbot.waitUntil(lambda: panel.rare.state.text().startswith("Not needed: only rounds train on hard patches"))
 
 
 def test_a_rare_class_that_the_set_does_not_have_is_named(panel, opened, session):

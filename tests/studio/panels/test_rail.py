@@ -6,7 +6,9 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QStyleOptionViewItem
 
+from crots.artefacts import CHOICE
 from crots.events import StageFinished, StageStarted
+from crots.files import write_json
 from crots.project_status import StageStatus
 from crots_studio.models.history import History
 from crots_studio.models.project_form import Finding
@@ -121,6 +123,19 @@ def test_a_row_that_cannot_run_alone_says_why(rail, open_project, tmp_path, key,
     assert rail.run_one.toolTip().startswith(why), rail.run_one.toolTip()
 
 
+def test_a_round_that_is_not_needed_says_why_and_how_to_have_it_all_the_same(rail, open_project, tmp_path):
+    project = make_fake_project(tmp_path, until="baseline")
+    reason = "the student gains nothing; `adapt.stop_rounds` = false runs it anyway"
+    write_json(project.stage_folder("baseline") / CHOICE, {"words": "kept", "ends_rounds": reason})
+    open_project(project.folder)
+    rail.list.setCurrentRow([row.key for row in rail.rows].index("adapt-1"))
+    assert rail.run_one.toolTip() == (
+        "Round 1 is not needed: the student gains nothing; switching off “Skip needless rounds” (settings, Adaptation) "
+        "runs it anyway"
+    )
+    assert rail.note.text() == "2 inputs, 2 of 4 stages done"
+
+
 def test_it_paints_in_both_themes(session, rail, finished):
     pictures = []
     for mode in ("light", "dark"):
@@ -144,7 +159,8 @@ def test_a_round_that_went_back_and_one_that_is_not_needed_are_reported():
     assert rows["adapt-1"].reason == kept and not rows["adapt-2"].warned
     assert rows["adapt-1"].look == "stale", "amber, not green"
     listed = list(rows.values())
-    assert summary(listed) == "2 inputs, 2 of 3 stages done" and next_stage(listed).key == "export"
+    assert summary(listed) == "2 inputs, 1 of 2 stages done", "what is not needed is neither done nor to be done"
+    assert next_stage(listed).key == "export"
 
 
 def test_an_input_with_faults_is_not_green():
