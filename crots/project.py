@@ -322,15 +322,18 @@ class Project:
         return line
 
     def check_upstream(self, key: str) -> None:
-        """Makes sure that a stage does not build on an old result while a new one is half done.
+        """Makes sure that a stage finds the results that it reads, and none that is old while a new one is half done.
 
         Raises:
-            InputError: one is.
+            InputError: one is not done.
         """
         inputs = self.inputs()
         for name in self._line(key):
             if name != key and self.files(name).continues(inputs[name]):
                 raise InputError(f"{key}: {name}, which it builds on, is interrupted; finish that first")
+        for name in self.upstream(key):
+            if self.record(name) is None:
+                raise InputError(f"{key}: {name}, whose result it reads, is not done; run that first")
 
     def discard(self, key: str) -> None:
         """Throws away what an unfinished run of a stage has written; the last complete result stays."""

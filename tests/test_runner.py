@@ -277,6 +277,8 @@ def test_a_student_that_starts_afresh_needs_no_round(tmp_path, guard):
     assert student_of(project, "baseline")[1] == world.weights_of(project.folder / "export/adapted.safetensors")[1]
     assert [event.subject for event in world.of(events, Evaluated, "evaluate")][-1] == "baseline" and run(project) == []
     # The user may have them all the same.
+    (last,) = run(project, only="adapt-1")
+    assert (last.exit_code, last.message) == (2, "adapt-1: mine, whose result it reads, is not done; run that first")
     events = run(world.change(project, adapt__stop_rounds=False))
     stages = [event.stage for event in world.of(events, StageStarted)]
     assert stages == ["mine", "adapt-1", "adapt-2", "evaluate", "export"]
