@@ -172,21 +172,23 @@ class ImageStore:
         self._corrections = project.corrections_path / LABEL_IDS
         self._kept: Bounded[tuple[Any, ...], ImageMaps] = Bounded(limit, lambda maps: maps.nbytes)
 
-    def maps(self, key: str, path: Path) -> ImageMaps:
+    def maps(self, key: str, path: Path, *, corrected: bool = True) -> ImageMaps:
         """Returns picture and maps of an image.
 
         Args:
             key: of the image, which names its label files.
             path: of the picture.
+            corrected: with the user's corrections, and not as the source predicted it.
 
         Raises:
             InputError: a file is broken, or its labels are for other classes.
         """
+        correction = _stamp(self._corrections / f"{key}.png") if corrected else ()
         # Before reading, so that labels repainted meanwhile are read again the next time.
-        name = (key, *map(_stamp, (self.pseudo_labels.labels / f"{key}.png", self._corrections / f"{key}.png")))
+        name = (key, _stamp(self.pseudo_labels.labels / f"{key}.png"), correction)
         kept = self._kept.get(name)
         if kept is None:
-            kept = self._read(key, path)
+            kept = self._read(key, path, self.pseudo_labels if corrected else self._predicted)
             self._kept.put(name, kept)
         return kept
 
@@ -194,6 +196,10 @@ class ImageStore:
     def pseudo_labels(self) -> PseudoLabels:
         """The labels that it reads: they move when the stage that makes them is complete."""
         return PseudoLabels.below(self._project.shown_folder("pseudo-label"), self.classes, self._corrections)
+
+    @property
+    def _predicted(self) -> PseudoLabels:
+        return PseudoLabels.below(self._project.shown_folder("pseudo-label"), self.classes)
 
     def working_size(self, keys: Sequence[str]) -> Size:
         """Returns the size of the labels on disk.
@@ -208,8 +214,8 @@ class ImageStore:
             raise InputError("no image is labelled yet; run the stage Pseudo-labels")
         return image_size(found)
 
-    def _read(self, key: str, path: Path) -> ImageMaps:
-        image, shown = read_small(path, MOST_SIDE), self.pseudo_labels
+    def _read(self, key: str, path: Path, shown: PseudoLabels) -> ImageMaps:
+        image = read_small(path, MOST_SIDE)
         if not (shown.labels / f"{key}.png").exists():
             return ImageMaps(image)
         labels = shown.read(key)

@@ -82,7 +82,8 @@ class Predictions:
         if subject == SOURCE and not labelled:
             return self._ask((SOURCE, str(image)), lambda: self._run_source(key, image))
         if subject == SOURCE:
-            maps = self._store.maps(key, image)
+            # The labels that the user corrected are not the source's.
+            maps = self._store.maps(key, image, corrected=False)
             if maps.labels is None:
                 raise InputError("not labelled yet; run the stage Pseudo-labels")
             return ModelPrediction(maps.labels, maps.confidence)

@@ -96,8 +96,8 @@ def test_what_is_repainted_while_it_is_read_is_read_again(tmp_path, monkeypatch)
     store, read = ImageStore(project, load_class_set("camvid")), ImageStore._read
     path, label = tmp_path / "target" / f"{KEYS[0]}.png", project.corrections_path / "label_ids" / f"{KEYS[0]}.png"
 
-    def slow(self, key, path):
-        maps = read(self, key, path)
+    def slow(self, key, path, shown):
+        maps = read(self, key, path, shown)
         write_labels(label, np.full((48, 64), 3, np.uint8))
         return maps
 

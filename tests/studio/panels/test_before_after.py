@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+from crots.artefacts import LABEL_IDS
 from crots.config import Size
 from crots.events import StageFinished
+from crots.label_files import write_labels
 from crots.stages.image_scores import read_image_scores
 from crots.taxonomy import load_class_set
 from crots_studio.models.image_ranking import Question, read_all
@@ -290,3 +292,17 @@ def test_a_real_model_predicts_as_evaluation_does(tmp_path):
     save_safetensors(project.stage_folder("baseline") / "student.safetensors", model.net, model.card)
     assert predictions.predict("baseline", KEYS[0], path) is not found, "a new file is a new model"
     assert predictions.subjects() == ["source", "baseline", "adapt-1", "adapt-2"]
+
+
+def test_the_source_is_shown_as_it_predicted_and_not_as_the_user_corrected_it(tmp_path):
+    """Corrections stood under the name of the source, and models were said to differ from it by them."""
+    project = make_fake_project(tmp_path, until="pseudo-label")
+    store = ImageStore(project, CLASSES)
+    predictions, path = Predictions(project, store), project.config.data.target / f"{KEYS[0]}.png"
+    before = predictions.predict("source", KEYS[0], path)
+    place = project.corrections_path / LABEL_IDS / f"{KEYS[0]}.png"
+    write_labels(place, np.full_like(before.labels, 3))
+    assert (store.maps(KEYS[0], path).labels == 3).all()
+    for _ in range(2):
+        found = predictions.predict("source", KEYS[0], path)
+        assert np.array_equal(found.labels, before.labels) and np.array_equal(found.confidence, before.confidence)
