@@ -124,8 +124,7 @@ def _open_network(request: _Request, *, trust: bool) -> Source:
         )
     model, report = model_of(
         found,
-        # The option has a default, so a file that names its own network does not contradict it.
-        net=None if found.card else options.net or None,
+        net=options.net or None,
         classes=request.classes,
         size=None if found.card else request.size,
         trust=trust,

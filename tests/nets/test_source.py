@@ -289,7 +289,6 @@ def test_checkpoints(tmp_path):
     with torch.no_grad():
         expected, flipped = model.logits(images), model.flip_logits(images)
     plain = open_source(tmp_path / "m.pth", options=SourceOptions(net="deeplabv2_resnet18"), classes=ABC)
-    # A file that names its network is not held against the option's default.
     described = open_source(tmp_path / "m.safetensors")
     for source in (plain, described):
         assert isinstance(source, NetworkSource) and source.report is not None and not source.report.missing
@@ -302,6 +301,8 @@ def test_checkpoints(tmp_path):
     assert not torch.allclose(other.logits(images), expected, atol=1e-3)
     with pytest.raises(InputError, match="other"):
         open_source(tmp_path / "m.pth", options=SourceOptions(net="deeplabv2_resnet50"), classes=ABC)
+    with pytest.raises(InputError, match="holds a deeplabv2_resnet18, but the option names deeplabv2_resnet50"):
+        open_source(tmp_path / "m.safetensors", options=SourceOptions(net="deeplabv2_resnet50"))
 
 
 def test_checkpoint_sizes_are_brought_to_what_the_net_takes(tmp_path):
