@@ -35,6 +35,7 @@ UNFINISHED = "unfinished"
 # Files that only an interrupted training stage needs.
 CONTINUED_FROM = (CHECKPOINT, BEST)
 _RECORD_REMEDY = "delete it and run again; the stage is run again"
+_OF_A_ROUND = "the previous round "
 _CHOICE_REMEDY = "delete it; it only says why this checkpoint was kept"
 
 
@@ -216,7 +217,9 @@ class Project:
     def ends_rounds(self, key: str) -> str:
         """Returns why no round is needed after a finished stage; empty if one is."""
         choice = self.choice(key) if self.config.adapt.stop_rounds else None
-        return str(choice.get("ends_rounds", "")) if choice else ""
+        ends = str(choice.get("ends_rounds", "")) if choice else ""
+        # Of a baseline earlier versions wrote it like this and read it nowhere: its rounds were run, and are wanted.
+        return "" if key == "baseline" and ends.startswith(_OF_A_ROUND) else ends
 
     def choice(self, key: str) -> dict[str, Any] | None:
         """Returns the checkpoint that a finished training stage kept and why, None if it did not choose."""

@@ -188,6 +188,14 @@ def test_no_round_and_no_patches_are_needed_after_a_baseline_that_ends_the_round
     assert states(project)["adapt-1"] == "ready"
 
 
+def test_a_finished_project_of_an_earlier_version_keeps_its_round(project):
+    """Its baseline said why no round should follow, which nobody read: its model was to be replaced by the baseline."""
+    complete(project, "pseudo-label", "baseline", "mine", "adapt-1", "adapt-2", "export")
+    before = states(project)
+    choose(project, "baseline", ends_rounds="the previous round changed 3.3% of the labels, less than 5%")
+    assert states(project) == before and project.needed_rounds() == ("adapt-1", "adapt-2")
+
+
 def test_a_round_that_begins_again_decides_again(project):
     complete(project, "pseudo-label", "baseline", "mine")
     choose(project, "adapt-1", ends_rounds="it kept its start")
