@@ -26,6 +26,7 @@ _LABEL_ENDINGS = (
 _UPLOADED = re.compile(r"(?:(?<=/)|^)[0-9a-f]{8}-(?=[^/]+$)")
 # From this share of the smaller side on, files are named as their images.
 _MOST = 0.5
+_SEVERAL = 2
 # What distinguishes the kinds of label files of Cityscapes.
 ENDINGS = ("_labelTrainIds", "_labelIds", "_color", "_instanceIds", "_instanceTrainIds")
 # Cityscapes' names of images, also of those to which fog or rain were added, and of labels.
@@ -88,10 +89,9 @@ def match(
             break
         found = found | _match_by(image, file, keys, files, found, f"{folder}: the {what} of", what)
     found = found | _frames(keys, files, found)
-    # Where most are named alike, others are not: they would be given what is somebody else's.
-    if len(found) < _MOST * min(len(keys), len(files)):
-        learned = same | _by_common_names(keys, files, same, what, folder)
-        found = learned if len(learned) > len(found) else found
+    if len(found) < min(len(keys), len(files)):
+        found = _by_common_names(keys, files, same, found, what, folder)
+    _refuse_kinds(keys, files, found, what, folder)
     missing = [key for key in keys if key not in found]
     if missing and not partial:
         raise InputError(
@@ -166,18 +166,61 @@ def _frames(keys: Sequence[str], files: Mapping[str, Path], found: Mapping[str, 
 
 
 def _by_common_names(
-    keys: Sequence[str], files: Mapping[str, Path], found: Mapping[str, Path], what: str, folder: Path
+    keys: Sequence[str],
+    files: Mapping[str, Path],
+    same: Mapping[str, Path],
+    found: dict[str, Path],
+    what: str,
+    folder: Path,
 ) -> dict[str, Path]:
-    """Matches what is not in ``found`` yet by the change of names that all have in common."""
-    taken = set(found.values())
-    images, names = [key for key in keys if key not in found], [key for key, path in files.items() if path not in taken]
+    """Matches by the change of names that all have in common, if that finds more."""
+    most = len(found) >= _MOST * min(len(keys), len(files))
     try:
-        return {key: files[name] for key, name in learned_pairs(images, names).items()}
+        learned = {key: files[name] for key, name in learned_pairs(keys, list(files)).items()}
     except Undecided as doubt:
+        if most:
+            return found
         raise InputError(
-            f"{folder}: the {what} {doubt}; found {some(images)} and {some(sorted(names))}, "
+            f"{folder}: the {what} {doubt}; found {some(keys)} and {some(sorted(files))}, "
             f"expected {what}s of one kind, in the same subfolders as the images; give a folder that holds no others"
         ) from None
+    # Where most are named alike, or have equal names, a change that does not hold for these is none.
+    kept = found if most else same
+    return learned if len(learned) > len(found) and kept.items() <= learned.items() else found
+
+
+def _refuse_kinds(
+    keys: Sequence[str], files: Mapping[str, Path], found: Mapping[str, Path], what: str, folder: Path
+) -> None:
+    """Refuses files that are named in several ways, since they may be of several kinds: ids, colours, instances."""
+    names = {path: name for name, path in files.items()}
+    kinds = dict[str, str]()
+    for key, path in found.items():
+        kinds.setdefault(_kind(key, names[path]), f"{names[path]} for {key}")
+    if found and len(kinds) < _SEVERAL:
+        used = set(found.values())
+        images, rest = (
+            [key for key in keys if key not in found],
+            [name for name in names.values() if files[name] not in used],
+        )
+        try:
+            others = learned_pairs(images, rest) if images and rest else {}
+        except Undecided:
+            others = {}
+        # One is nobody's pattern.
+        if len(others) >= _SEVERAL:
+            key, name = next(iter(others.items()))
+            kinds["other"] = f"{name} for {key}"
+    if len(kinds) >= _SEVERAL:
+        raise InputError(
+            f"{folder}: {what}s of several kinds, {some(sorted(kinds.values()))}; found {some(keys)} and "
+            f"{some(sorted(files))}, expected one kind for all; give a folder that holds no others"
+        )
+
+
+def _kind(key: str, name: str) -> str:
+    """What is appended to the name of a file, and not to that of its image."""
+    return next((end for end in (*ENDINGS, *_LABEL_ENDINGS) if name.endswith(end) and not key.endswith(end)), "")
 
 
 def _without_image_suffix(key: str) -> str:

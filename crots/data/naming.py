@@ -1,7 +1,8 @@
 """Learns from the names of images and of files how an image's becomes its file's: ``x_image`` and ``x_label``.
 
-One change is learned for all: a pair that needs another is none. It counts only where it fits several names and most of
-those that it could fit, since a few names of different things are alike in any two folders.
+One change is learned for all: a pair that needs another is none. What it takes off a name says of what kind that is,
+an image or a mask, and never of which thing, a copy or another view: so nothing else tells two names of a side apart by
+it, and no name of the other side has it too. And it fits most names, since a few are alike in any two folders.
 """
 
 from __future__ import annotations
@@ -17,23 +18,25 @@ from enum import Enum
 from crots.data.spread import evenly_spread
 
 # Words, numbers and signs of a name; letters and digits are separate.
-_TOKEN = re.compile(r"\d+|[^\W\d_]+|[\W_]")
+_TOKEN = re.compile(r"\d+(?:st|nd|rd|th)|\d+|[^\W\d_]+|[\W_]")
 _WORD = re.compile(r"\d+(?:st|nd|rd|th)|\d+|[^\W\d_]+")
-_MINUS_FIRST = r"(?<!\d)-\d+|"
-_MINUS = re.compile(r"(?<!\d)-\d")
+# Numbers with a minus, behind a word or not.
+_MINUS, _SIGNED = r"(?<!\d)-\d+", r"(?<![^\W_])-\d+"
+_HYPHEN = re.compile(r"(?<!\d)-[^\W_]")
 _NUMBER = re.compile(r"\d+")
+_ZEROS = re.compile(r"(?<!\d)0+(?=\d)")
 # Images whose names are compared with all others, and how many of the others may be most like one of them.
 _LEARNED_FROM, _ALIKE = 12, 48
-# Shares of the names that a change has to fit: of those it applies to, and of all of the smaller side.
-_MOST, _OF_ALL = 0.5, 0.34
-# Shares of images and of files that it has to apply to: there may be several kinds of either.
-_OF_IMAGES, _OF_FILES = 0.4, 0.2
-# So many names are no chance where there are several kinds.
+# The share of the smaller side that a change has to fit.
+_MOST = 0.5
+# So many folders with one thing each are no chance.
 _FEW = 3
-# A looser form is taken where the stricter one finds less than this share.
-_BETTER = 0.7
-# Views of one place, and parts of a data set: what one holds belongs to none of another.
+# Views of one place, also at other times, and parts of a data set: what one holds belongs to none of another.
 _OTHERS = (
+    frozenset({"day", "night", "dawn", "dusk"}),
+    frozenset({"before", "after"}),
+    frozenset({"pre", "post"}),
+    frozenset({"spring", "summer", "autumn", "fall", "winter"}),
     frozenset({"left", "right", "front", "rear", "back", "top", "bottom"}),
     frozenset({"train", "training", "val", "valid", "validation", "test", "testing"}),
 )
@@ -63,6 +66,8 @@ class _Name:
     key: str
     folders: Tokens
     tokens: Tokens
+    # The folders that only its side has.
+    own: Tokens = ()
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,22 @@ class _Change:
         """What the file of an image is called; None where the change does not apply to it."""
         core = _core(name, self.head, self.tail)
         return None if core is None else (name.folders, (*self.file_head, *core, *self.file_tail))
+
+    @property
+    def ends(self) -> tuple[tuple[Tokens, Tokens], tuple[Tokens, Tokens]]:
+        """What is cut off an image's name, and what off its file's."""
+        return (self.head, self.tail), (self.file_head, self.file_tail)
+
+    @property
+    def cut(self) -> tuple[Tokens, Tokens]:
+        """The same, in one each."""
+        return (*self.head, "", *self.tail), (*self.file_head, "", *self.file_tail)
+
+    @property
+    def replaces(self) -> bool:
+        """Whether words are put in the place of others: image_1 and label_1, but not 1 and 1_label."""
+        (head, tail), (file_head, file_tail) = ((_said(one), _said(other)) for one, other in self.ends)
+        return bool((head and file_head) or (tail and file_tail))
 
     def fits_file(self, name: _Name) -> bool:
         return _core(name, self.file_head, self.file_tail) is not None
@@ -132,10 +153,9 @@ class _Sides:
 
     def __init__(self, images: Sequence[_Name], files: Sequence[_Name], form: _Form) -> None:
         self.images, self.files, self.form = images, files, form
-        self.endings: dict[tuple[int, int], Counter[Tokens]] = {}
-        self.by_name: dict[tuple[Tokens, Tokens], list[str]] = defaultdict(list)
+        self.by_name: dict[tuple[Tokens, Tokens], list[_Name]] = defaultdict(list)
         for name in files:
-            self.by_name[name.folders, name.tokens].append(name.key)
+            self.by_name[name.folders, name.tokens].append(name)
 
     @functools.cached_property
     def sampled(self) -> list[_Name]:
@@ -156,11 +176,14 @@ class _Sides:
 
     @functools.cached_property
     def holding(self) -> Mapping[tuple[Tokens, str, int], list[int]]:
-        """The places of the files that have a token so many times."""
+        """The places of the files that have a token of the sampled images so many times."""
         found: dict[tuple[Tokens, str, int], list[int]] = defaultdict(list)
+        sought = frozenset(token for name in self.sampled for token in name.tokens if _says(token))
         for place, name in enumerate(self.files):
-            for token in _numbered(name):
-                found[token].append(place)
+            if not sought.isdisjoint(name.tokens):
+                for token in _numbered(name):
+                    if token[1] in sought:
+                        found[token].append(place)
         return found
 
     def alike(self, image: _Name) -> list[_Name]:
@@ -178,49 +201,66 @@ class _Sides:
         return [self.files[place] for place, count in best if count >= best[0][1] - 1]
 
     def plausible(self, change: _Change) -> bool:
-        """Whether what is cut off can be the same for all, and does not tell images apart.
-
-        Numbers do, unless all names have them, and words do that the other side has too.
-        """
-        parts = (*change.head, "", *change.tail), (*change.file_head, "", *change.file_tail)
+        """Whether what is cut off can be the same for all; see `telling` for whether it tells names apart."""
+        cut = change.cut
         if self.form is _Form.FLAT and not self.of_all(change):
+            return False
+        if _are_others(*(set(_words(part)) for part in cut)):
             return False
         if self.replaces_all(change):
             # Folders tell images apart: scene_1/rgb and scene_1/labels.
-            return _numbers(parts[0]) == _numbers(parts[1]) and (self.of_all(change) or not _numbers(parts[0]))
-        words, numbers = [set(_words(part)) for part in parts], [_numbers(part) for part in parts]
-        if _are_others(*words):
-            return False
-        if (words[1] - words[0]) & self.some_words:
-            # Of the images x and x_copy, these are files of the second.
-            return False
-        constant = [set(_words(ends.head + ends.tail)) for ends in self.ends]
-        telling = (words[0] - words[1] - constant[0]) & self.words[1] or (
-            words[1] - words[0] - constant[1]
-        ) & self.words[0]
-        if self.some_end_with(0, _counter(change.file_tail)) or self.some_end_with(1, _counter(change.tail)):
-            # Of x and x_1, which are two images, one is missing.
-            return False
-        if not any(numbers):
-            return not telling or self.of_all(change)
+            return _numbers(cut[0]) == _numbers(cut[1]) and self.of_all(change)
+        words, numbers = [set(_words(part)) for part in cut], [_numbers(part) for part in cut]
+        if numbers[0] == numbers[1]:
+            return True
         exact = self.form is _Form.EXACT
-        alone = [_stand_alone(part) if exact else bool(own) for part, own in zip(parts, numbers, strict=True)]
-        if numbers[0] == numbers[1] and exact and alone[0] == alone[1]:
-            return not telling or self.of_all(change)
+        alone = [_stand_alone(part) if exact else bool(own) for part, own in zip(cut, numbers, strict=True)]
         # Of 1 and 2, or frame 1 and frame 2; but x_0000 beside x is one channel of it.
         if all(numbers) and (words[0] & words[1] or words[0] == words[1] or any(alone)):
             return False
-        return (not telling and not any(alone) and not all(numbers)) or self.of_all(change)
+        return (not any(alone) and not all(numbers)) or self.of_all(change)
 
-    def some_end_with(self, side: int, tail: Tokens) -> bool:
-        """Whether some names of the images (0) or of the files (1) end with a tail, and others do not."""
-        if not tail:
-            return False
-        names = (self.images, self.files)[side]
-        # Counted once for all changes, of which there may be hundreds.
-        if (side, len(tail)) not in self.endings:
-            self.endings[side, len(tail)] = Counter(name.tokens[-len(tail) :] for name in names)
-        return 0 < self.endings[side, len(tail)][tail] < len(names)
+    def telling(self, change: _Change) -> bool:
+        """Whether what is cut off tells which image a name is of, and not what kind of thing it names.
+
+        It does where a name of the same side looks alike without it, as of x_1 and x_2_edit, and where a name of the
+        other side has it too.
+        """
+        ends = [(_said(head), _said(tail)) for head, tail in change.ends]
+        for side, (head, tail) in enumerate(ends):
+            longer = [
+                (head[first:], tail[:last])
+                for first in range(len(head) + 1)
+                for last in range(len(tail) + 1)
+                if (first, last) != (len(head), 0)
+            ]
+            if not longer:
+                continue
+            own = [_rest(name, head, tail) for name in self.said[side]]
+            cores = {_shape(rest) for rest, whole in own if whole}
+            if any(not whole and _shape(rest) in cores for rest, whole in own):
+                return True
+            # Where other names of the side end otherwise, words of any kind may be what they end with.
+            like: Callable[[Tokens], Sequence[str]] = _same if all(whole for _, whole in own) else _shape
+            alike = {(like(before), like(after)) for before, after in longer}
+            for name in self.said[1 - side]:
+                rest, _ = _rest(name, *ends[1 - side])
+                for before, after in alike:
+                    end = len(rest) - len(after)
+                    if (
+                        len(before) <= end
+                        and like(rest[: len(before)]) == before
+                        and like(rest[end:]) == after
+                        and _shape(rest[len(before) : end]) in cores
+                    ):
+                        return True
+        return False
+
+    @functools.cached_property
+    def said(self) -> tuple[list[Tokens], list[Tokens]]:
+        """The words and numbers of each side's names."""
+        one, other = ([_said(name.tokens) for name in side] for side in (self.images, self.files))
+        return one, other
 
     def replaces_all(self, change: _Change) -> bool:
         """Whether nothing of a name is left."""
@@ -229,21 +269,6 @@ class _Sides:
     @functools.cached_property
     def image_tokens(self) -> frozenset[Tokens]:
         return frozenset(name.tokens for name in self.images)
-
-    @functools.cached_property
-    def words(self) -> tuple[frozenset[str], frozenset[str]]:
-        """The words of each side, and its folders' names."""
-        one, other = (
-            frozenset(token.lower() for name in side for token in (*name.folders, *name.tokens) if token.isalpha())
-            for side in (self.images, self.files)
-        )
-        return one, other
-
-    @functools.cached_property
-    def some_words(self) -> frozenset[str]:
-        """The words that some images' names have, and others have not: they tell these apart."""
-        counts = Counter(word for name in self.images for word in set(_words(name.tokens)))
-        return frozenset(word for word, count in counts.items() if count < len(self.images))
 
     def of_all(self, change: _Change) -> bool:
         """Whether all names have what is cut off, and there are several."""
@@ -258,28 +283,30 @@ class _Sides:
 
     def enough(self, change: _Change, count: int) -> bool:
         """Whether a change fits so many names that this is no chance."""
-        sides = len(self.images), len(self.files)
-        if not count or (count == 1 and sides[0] > 1):
-            return False
-        applies = sum(change.file_of(name) is not None for name in self.images)
+        if len(self.images) > 1:
+            return count > 1 and count >= _MOST * min(len(self.images), len(self.files))
+        # No other image says so too.
+        one_end = not (change.head or change.file_head) or not (change.tail or change.file_tail)
+        few = all(len(_words(part)) <= 1 for part in change.cut)
         bearing = sum(change.fits_file(name) for name in self.files)
-        if sides[0] == 1:
-            # No other image says so too.
-            one_end = not (change.head or change.file_head) or not (change.tail or change.file_tail)
-            few = (
-                max(len(_words((*change.head, *change.tail))), len(_words((*change.file_head, *change.file_tail)))) < 2
-            )
-            return self.form is _Form.EXACT and one_end and few and bearing >= _MOST * sides[1]
-        if applies < (_OF_IMAGES if self.form is _Form.EXACT else _MOST) * sides[0] or bearing < _OF_FILES * sides[1]:
-            return False
-        if count < min(_FEW, *sides) and not self.of_all(change):
-            return False
-        return count >= _MOST * min(applies, bearing) and count >= _OF_ALL * min(sides)
+        return count > 0 and self.form is _Form.EXACT and one_end and few and bearing >= _MOST * len(self.files)
 
-    def pairs(self, change: _Change) -> dict[str, list[str]]:
-        """The files of each image by a change."""
-        found = ((name.key, change.file_of(name)) for name in self.images)
-        return {key: self.by_name[file] for key, file in found if file is not None and file in self.by_name}
+    def pairs(self, change: _Change) -> list[tuple[_Name, list[_Name]]]:
+        """Images with their files by a change."""
+        found = ((name, change.file_of(name)) for name in self.images)
+        return [(name, self.by_name[file]) for name, file in found if file is not None and file in self.by_name]
+
+    def in_other_folders(self, change: _Change, pairs: Sequence[tuple[_Name, list[_Name]]]) -> bool:
+        """Whether folders say that pairs are none.
+
+        They do where what only the images' have varies, and what only the files' have too, as of a/1, b/1 and a/1, c/1;
+        and where they alone tell names apart, and hold one thing each that is called otherwise.
+        """
+        own = {image.own for image, _ in pairs}, {file.own for _, files in pairs for file in files}
+        if min(map(len, own)) > 1:
+            return True
+        cores = {_core(image, change.head, change.tail) for image, _ in pairs}
+        return change.replaces and len(cores) == 1 < len(self.images) and len(pairs) < _FEW
 
 
 def learned_pairs(keys: Sequence[str], files: Sequence[str]) -> dict[str, str]:
@@ -300,12 +327,18 @@ def learned_pairs(keys: Sequence[str], files: Sequence[str]) -> dict[str, str]:
         changes = sides.changes()
         fits = {change: sides.fitting(change, sides.images) for change in changes[:_LEARNED_FROM]}
         good = {change: count for change, count in fits.items() if sides.enough(change, count)}
-        if _BETTER * max(good.values(), default=0) <= len(best):
+        if max(good.values(), default=0) <= len(best):
             continue
+        fits = {change: count for change, count in fits.items() if count and not sides.telling(change)}
+        good = {change: count for change, count in good.items() if change in fits}
         try:
-            best = _decided(sides, good, fits)
-        except _Rivals as found:
-            rivals.append(found)
+            found = _decided(sides, good, fits) if good else {}
+        except _Rivals as several:
+            rivals.append(several)
+            continue
+        # What looser forms find adds to what stricter ones find, or is a chance.
+        if len(found) > len(best) and best.items() <= found.items():
+            best = found
         if len(best) == min(len(keys), len(files)):
             break
     if rivals and not best:
@@ -315,34 +348,32 @@ def learned_pairs(keys: Sequence[str], files: Sequence[str]) -> dict[str, str]:
 
 def _decided(sides: _Sides, good: Mapping[_Change, int], fits: Mapping[_Change, int]) -> dict[str, str]:
     """The pairs of the change that fits most, unless others say that they may be wrong."""
-    most = max(good.values())
-    # Of x and x_overlay the file x_mask is that of x.
     change = min(good, key=lambda one: (-good[one], len(one.head) + len(one.tail), one != _SAME))
     pairs = sides.pairs(change)
     _refuse_rivals(pairs)
-    owners = {several[0]: image for image, several in pairs.items()}
-    for rival, count in fits.items():
-        if count < _RIVAL * most:
-            continue
-        for image, several in sides.pairs(rival).items():
-            own = pairs.get(image)
-            if own is not None and own != several and (count == most or any(file not in owners for file in several)):
-                raise Undecided(f"of {image} may be {' or '.join(sorted({*own, *several}))}")
-            if own is None and several[0] in owners and (change.head or change.tail):
-                raise Undecided(f"{several[0]} may be that of {' or '.join(sorted([image, owners[several[0]]]))}")
-    return {image: several[0] for image, several in pairs.items()}
+    if sides.in_other_folders(change, pairs):
+        return {}
+    found = {image.key: files[0].key for image, files in pairs}
+    owners = {file: image for image, file in found.items()}
+    for rival in (one for one, count in fits.items() if count >= _RIVAL * good[change]):
+        for image, files in sides.pairs(rival):
+            own, other = found.get(image.key), files[0].key
+            if own is not None and own != other:
+                raise Undecided(f"of {image.key} may be {' or '.join(sorted([own, other]))}")
+            if own is None and other in owners:
+                raise Undecided(f"{other} may be that of {' or '.join(sorted([image.key, owners[other]]))}")
+    return found
 
 
-def _refuse_rivals(pairs: Mapping[str, list[str]]) -> None:
+def _refuse_rivals(pairs: Iterable[tuple[_Name, list[_Name]]]) -> None:
     owners: dict[str, list[str]] = defaultdict(list)
-    for image, several in pairs.items():
-        for file in several:
-            owners[file].append(image)
-    for several in pairs.values():
-        rivals = owners[several[0]]
-        if len(several) > 1 or len(rivals) > 1:
-            raise _Rivals(f"of {', '.join(rivals[:3])} may be {', '.join(several[:3])}: the file name alone does not "
-                            "decide")  # fmt: skip
+    for image, files in pairs:
+        owners[files[0].key].append(image.key)
+    for _, files in pairs:
+        rivals = owners[files[0].key]
+        if len(files) > 1 or len(rivals) > 1:
+            several = ", ".join(file.key for file in files[:3])
+            raise _Rivals(f"of {', '.join(rivals[:3])} may be {several}: the file name alone does not decide")
 
 
 def _changes(image: _Name, file: _Name) -> Iterator[_Change]:
@@ -371,7 +402,7 @@ def _numbered(name: _Name) -> Iterator[tuple[Tokens, str, int]]:
     """Words and numbers with their folders, each with how often it came before."""
     seen: Counter[str] = Counter()
     for token in name.tokens:
-        if token.lstrip("-").isalnum():
+        if _says(token):
             yield name.folders, token, seen[token]
             seen[token] += 1
 
@@ -389,10 +420,30 @@ def _are_others(one: Collection[str], other: Collection[str]) -> bool:
     return any(group.intersection(one) and group.intersection(other).difference(one) for group in _OTHERS)
 
 
-def _counter(tail: Tokens) -> Tokens:
-    """The number or word that a tail begins with, with the sign before it."""
-    first = next((place for place, token in enumerate(tail) if token.isalnum()), None)
-    return () if first is None else tail[: first + 1]
+def _rest(tokens: Tokens, head: Tokens, tail: Tokens) -> tuple[Tokens, bool]:
+    """Takes off as much of a head and a tail as a name has, and says whether that was all of both."""
+    first = len(_common_head([tokens, head]))
+    last = len(_common_head([tokens[first:][::-1], tail[::-1]]))
+    return tokens[first : len(tokens) - last], first == len(head) and last == len(tail)
+
+
+def _says(token: str) -> bool:
+    """Whether a token is a word or a number, and no sign."""
+    return token.lstrip("-").isalnum()
+
+
+def _said(tokens: Tokens) -> Tokens:
+    """The words and numbers, without signs."""
+    return tuple(_ZEROS.sub("", token.lower()) for token in tokens if _says(token))
+
+
+def _same(tokens: Tokens) -> Tokens:
+    return tokens
+
+
+def _shape(tokens: Tokens) -> str:
+    """What names of one form have in common: where they have words, and where numbers."""
+    return "".join("0" if token.lstrip("-").isdigit() else "a" for token in tokens)
 
 
 def _stand_alone(tokens: Tokens) -> bool:
@@ -410,61 +461,73 @@ def _stand_alone(tokens: Tokens) -> bool:
 def _forms(keys: Sequence[str], files: Sequence[str]) -> Iterator[_Sides]:
     """Yields the names of both sides, the strictest form first; the last leaves out a word of a whole side."""
     sides = list(keys), list(files)
-    if _numbered_alike(*sides):
+    if _in_others(*sides):
         return
-    minus = _MINUS_FIRST if _are_signed(*sides) else ""
-    exact, loose = re.compile(minus + _TOKEN.pattern), re.compile(minus + _WORD.pattern)
+    exact, loose = (
+        [re.compile(minus + pattern.pattern) for minus in _minus_signs(*sides)] for pattern in (_TOKEN, _WORD)
+    )
 
-    def written(text: str) -> Tokens:
-        return tuple(exact.findall(composed(text)))
+    def written(text: str, side: int) -> Tokens:
+        return tuple(exact[side].findall(composed(text)))
 
-    def counted(text: str) -> Tokens:
-        return tuple(_counted(part) for part in loose.findall(composed(text).lower()))
+    def counted(text: str, side: int) -> Tokens:
+        return tuple(loose[side].findall(_ZEROS.sub("", composed(text).lower())))
 
     yield _Sides(*_apart(sides, written, composed), _Form.EXACT)
-    yield _Sides(*_apart(sides, counted, lambda folder: " ".join(counted(folder))), _Form.LOOSE)
+    yield _Sides(*_apart(sides, counted, lambda folder: " ".join(counted(folder, 0))), _Form.LOOSE)
     folders = [frozenset(name for key in side for name in composed(key).split("/")[:-1]) for side in sides]
     dropped = _folders_of_all(sides[0]) - folders[1], _folders_of_all(sides[1]) - folders[0]
-    flat = [[(key, counted(_without(key, drop))) for key in side] for side, drop in zip(sides, dropped, strict=True)]
+    flat = [[(key, counted(_without(key, dropped[side]), side)) for key in sides[side]] for side in (0, 1)]
     images, others = ([_Name(key, (), tokens) for key, tokens in side] for side in flat)
     yield _Sides(images, others, _Form.FLAT)
-    roles = [_words_of_all(tokens for _, tokens in side) for side in flat]
-    own = roles[0] - roles[1], roles[1] - roles[0]
+    words = [frozenset(token for _, tokens in side for token in tokens) for side in flat]
+    own = [_words_of_all(tokens for _, tokens in flat[side]) - words[1 - side] for side in (0, 1)]
     # If there are several, as in row1_col2 and y1_x2, the numbers may have changed places.
-    if max(map(len, own)) == 1 and not _are_others(*own):
-        images, others = (
-            [_Name(key, (), tokens) for key, tokens in _without_words(side, drop)]
-            for side, drop in zip(flat, own, strict=True)
-        )
-        yield _Sides(images, others, _Form.FLAT)
+    if max(map(len, own)) != 1 or _are_others(*own):
+        return
+    behind = [_numbers_behind(side, word) for side, word in zip(flat, own, strict=True)]
+    if all(behind) and behind[0] != behind[1]:
+        # Of image 1 and label 2.
+        return
+    images, others = (
+        [_Name(key, (), _without_word(tokens, word, number)) for key, tokens in side]
+        for side, word, number in zip(flat, own, behind, strict=True)
+    )
+    yield _Sides(images, others, _Form.FLAT)
 
 
-def _without_words(side: Sequence[tuple[str, Tokens]], words: Collection[str]) -> Iterator[tuple[str, Tokens]]:
-    """Leaves out words, each with the number behind it if that is the same in all names: manual1."""
-    behind: dict[str, set[str]] = defaultdict(set)
-    for _, tokens in side:
-        for word, after in zip(tokens, (*tokens[1:], ""), strict=True):
-            if word in words:
-                behind[word].add(after)
-    numbers = {word: _numbers(tuple(after)) for word, after in behind.items() if len(after) == 1 and len(side) > 1}
-    for key, tokens in side:
-        before = ("", *tokens[:-1])
-        yield (
-            key,
-            tuple(
-                token
-                for word, token in zip(before, tokens, strict=True)
-                if token not in words and token not in numbers.get(word, ())
-            ),
-        )
+def _numbers_behind(side: Sequence[tuple[str, Tokens]], words: Collection[str]) -> list[str]:
+    """The number behind a word if that is the same in all names: manual1."""
+    behind = {
+        after for _, tokens in side for word, after in zip(tokens, (*tokens[1:], ""), strict=True) if word in words
+    }
+    return _numbers(tuple(behind)) if len(behind) == 1 < len(side) else []
+
+
+def _without_word(tokens: Tokens, words: Collection[str], numbers: Collection[str]) -> Tokens:
+    before = ("", *tokens[:-1])
+    return tuple(
+        token
+        for word, token in zip(before, tokens, strict=True)
+        if token not in words and not (word in words and token in numbers)
+    )
 
 
 def _apart(
-    sides: tuple[list[str], list[str]], split: Callable[[str], Tokens], folder: Callable[[str], str]
+    sides: tuple[list[str], list[str]], split: Callable[[str, int], Tokens], folder: Callable[[str], str]
 ) -> tuple[list[_Name], list[_Name]]:
     """Splits the last parts; of the folders those remain that both sides have, which belong together where equal."""
-    folders_of = shared_folders(*sides, folder)
-    one, other = ([_Name(key, folders_of(key), split(key.rpartition("/")[2])) for key in side] for side in sides)
+    shared = shared_folders(*sides, folder)
+
+    @functools.cache
+    def own(parents: str, both: Tokens) -> Tokens:
+        return tuple(name for name in map(folder, parents.split("/")) if name not in both)
+
+    def named(key: str, side: int) -> _Name:
+        folders, (parents, _, last) = shared(key), key.rpartition("/")
+        return _Name(key, folders, split(last, side), own(parents, folders))
+
+    one, other = ([named(key, side) for key in sides[side]] for side in (0, 1))
     return one, other
 
 
@@ -491,22 +554,25 @@ def shared_folders(
     return lambda key: of(key.rpartition("/")[0])
 
 
-def _numbered_alike(keys: Iterable[str], files: Iterable[str]) -> bool:
-    """Whether the sides lie in folders that differ in a number alone: files of seq1 and seq2 do not belong together."""
+def _in_others(keys: Iterable[str], files: Iterable[str]) -> bool:
+    """Whether the sides lie in folders of different things: seq1 and seq2, day and night."""
     one, other = (_folders_of_all(side) for side in (keys, files))
     named = [{_NUMBER.sub("#", folder): folder for folder in side} for side in (one - other, other - one)]
-    return any("#" in name for name in named[0].keys() & named[1].keys())
+    words = [_WORD.findall(" ".join(side).lower()) for side in (one - other, other - one)]
+    return any("#" in name for name in named[0].keys() & named[1].keys()) or _are_others(*words)
 
 
-def _counted(number: str) -> str:
-    digits = number.lstrip("-")
-    return number[: len(number) - len(digits)] + (digits.lstrip("0") or "0") if digits.isdigit() else number
-
-
-def _are_signed(keys: Collection[str], files: Collection[str]) -> bool:
-    """Whether a hyphen before a number is a minus, since it stands in some names of a side only."""
-    counts = ((sum(_MINUS.search(key) is not None for key in side), len(side)) for side in (keys, files))
-    return any(0 < count < every for count, every in counts)
+def _minus_signs(keys: Collection[str], files: Collection[str]) -> list[str]:
+    """What finds the numbers of each side that a minus stands before, which is a hyphen that other names have not."""
+    found = []
+    for side in (keys, files):
+        signed = sum(re.search(_SIGNED, key) is not None for key in side)
+        if any(re.search(_MINUS, key) for key in side) and not all(map(_HYPHEN.search, side)):
+            found.append(_MINUS)
+        else:
+            # Of rgb--1 and rgb-1 only one is a minus.
+            found.append(_SIGNED if 0 < signed < len(side) else "")
+    return [f"{one or _MINUS}|" if any(found) else "" for one in found]
 
 
 def _folders_of_all(keys: Iterable[str]) -> frozenset[str]:

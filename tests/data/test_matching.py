@@ -95,7 +95,7 @@ def test_keys_and_stems():
         ("{}", "{}.jpg"),
         ("img_{}", "mask_{}"),
         ("{}", "GT_{}"),
-        ("rgb-{}-day", "seg-{}-night"),
+        ("rgb-{}-in", "seg-{}-out"),
         ("night/rgb/{}", "night/gt/{}"),
         ("{}/rgb", "{}/labels"),
         ("{}_sat", "{}"),

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 
-from crots.data import naming
 from crots.data.matching import match
 from crots.errors import InputError
 from tests.data.wild_names import draw_names, is_told_apart
@@ -37,6 +36,7 @@ def test_no_image_is_given_the_label_of_another(number):
         return
     wrong = {key: label for key, label in found.items() if names.images[key] != names.labels[label]}
     assert not wrong, (sorted(names.images), sorted(names.labels))
+    assert len({names.kinds[label] for label in found.values()}) <= 1, (sorted(names.images), sorted(names.labels))
 
 
 @pytest.mark.parametrize(
@@ -54,8 +54,23 @@ def test_no_image_is_given_the_label_of_another(number):
         (["1_left", "2_left", "3_left"], ["1_right", "2_right", "3_right"]),
         (["train_1", "train_2", "train_3"], ["val_1", "val_2", "val_3"]),
         (["Train_001", "Train_002", "Train_003"], ["val_1_gt", "val_2_gt", "val_3_gt"]),
+        # A word that all or most images have, and only some labels.
+        (["10/IMG_29 (1) image", "1/IMG_36 (1) image"], ["1/img_36_label", "10/img_29_label", "1/img_29 (1)_label"]),
+        (["B/T1_img_16_edit", "A/T1_img_24_edit"], ["img_16_mask", "img_24_mask", "img_34_edit_mask", "img_34_mask"]),
+        (["2/IMG_10_edit_x", "2/IMG_34_edit_x", "1/IMG_19_edit_x", "1/IMG_19_x", "1/IMG_30_edit_x"],
+         ["IMG_10", "IMG_30"]),
+        (["a0036_sat", "a_sat", "plot0036_sat", "plot_sat", "site_sat"], ["labels/plot36_gt", "labels/site36_gt"]),
+        (["2/plot2037", "2/south2037"], ["plot_color", "south_color", "plot_b_color", "über2037_color"]),
+        (["day/AB", "day/ROAD", "seq2/BONN", "seq2/ROAD-SITE"], ["day/AB-PLOT", "day/ROAD-PLOT", "seq2/BONN-PLOT",
+                                                                 "day/BONN-ULM", "seq2/AB-ULM"]),
+        # Two folders with one thing each, or with the same views of another thing.
+        (["A/IMG a", "B/IMG a"], ["A/ulm_gt", "B/ulm_gt"]),
+        (["rgb/A/ulm_v2.1_rgb", "rgb/B/ulm_v2.1_rgb"], ["gt/A/plot_v2.1_gt", "gt/B/plot_v2.1_gt", "gt/A/a_v3.1_gt"]),
+        (["A/rgb-13 LEFT", "A/rgb-13 RIGHT"], ["label29 LEFT", "label29 RIGHT"]),
+        (["2/IMG_4_edit_0000", "2/IMG_7_edit_0000", "1/IMG_1_edit_0000"],
+         ["gt/2/gt_IMG_0004", "gt/2/gt_IMG_0007", "gt/1/gt_IMG_0001", "gt/1/gt_IMG_0008_edit"]),
     ],
-)
+)  # fmt: skip
 def test_what_only_looks_alike_is_not_matched(images, labels):
     with pytest.raises(InputError):
         matched(images, labels)
@@ -78,20 +93,6 @@ def test_labels_of_another_part_are_no_rivals_of_those_of_the_same_name(own, oth
         matched(images, [label for label in labels if other in label])
 
 
-def test_names_are_looked_through_once_for_all_changes_with_endings_of_one_length():
-    class Looked(list):
-        times = 0
-
-        def __iter__(self):
-            self.times += 1
-            return super().__iter__()
-
-    names = Looked(naming._Name(str(number), (), ("a", "_", str(number % 7))) for number in range(50))
-    sides = naming._Sides(names, [], naming._Form.EXACT)
-    assert [sides.some_end_with(0, ("_", str(number))) for number in range(9)] == [True] * 7 + [False] * 2
-    assert names.times == 1 and not sides.some_end_with(0, ())
-
-
 def test_masks_of_the_field_of_view_beside_labels_are_a_doubt():
     names = [f"mask/{number}_test_mask" for number in range(1, 4)]
     names += [f"{number}st_manual/{image}_manual{number}" for number in (1, 2) for image in range(1, 4)]
@@ -103,6 +104,72 @@ def test_kinds_of_labels_that_few_images_have_are_a_doubt_too():
     depths = [f"{number}_depth" for number in range(9)]
     with pytest.raises(InputError, match="the label of 0 may be 0_depth or 0_mask"):
         matched([str(number) for number in range(9)], [*depths, "0_mask", "1_mask"], partial=True)
+
+
+VIEWS = [("day", "night"), ("before", "after"), ("pre", "post"), ("summer", "winter"), ("t0", "t1"), ("left", "right")]
+
+
+@pytest.mark.parametrize(("one", "other"), VIEWS)
+@pytest.mark.parametrize(
+    ("image", "label"),
+    [("{}_{}", "{}_{}_label"), ("{}_{}", "{}_{}"), ("{1}/{0}", "{1}/{0}"), ("{1}_{0}", "{1}_{0}_gt"),
+     ("{1}/{0}_rgb", "{1}/{0}_gt"), ("rgb-{}-{}", "seg-{}-{}")],
+)  # fmt: skip
+@pytest.mark.parametrize("count", [1, 5])
+def test_another_view_is_another_image(image, label, one, other, count):
+    names = ["street", *range(1, 5)][:count]
+    images, labels = [image.format(name, one) for name in names], [label.format(name, other) for name in names]
+    assert matched(images, labels, partial=True) == {}
+
+
+@pytest.mark.parametrize(("one", "other"), [*VIEWS, ("wet", "dry"), ("color", "depth")])
+@pytest.mark.parametrize("label", ["{}_{}_label", "{}_{}"])
+def test_where_images_show_both_views_labels_are_of_one(one, other, label):
+    images = [f"{number}_{view}" for number in range(5) for view in (one, other)]
+    labels = {f"{number}_{other}": label.format(number, other) for number in range(5)}
+    assert matched(images, labels.values(), partial=True) == labels
+    few = [*(f"{number}_{one}" for number in range(5)), f"1_{other}"]
+    try:
+        found = matched(few, labels.values(), partial=True)
+    except InputError:
+        return
+    assert found.items() <= labels.items()
+
+
+@pytest.mark.parametrize("ends", [("_label", "_inst"), ("_L", "_color"), ("", "_label"), ("", "_L"), ("_L", "_inst")])
+@pytest.mark.parametrize("first", [97, 60, 30])
+@pytest.mark.parametrize("options", [{}, {"partial": True}])
+def test_labels_of_two_kinds_are_not_mixed(ends, first, options):
+    labels = [f"{number}{ends[number >= first]}" for number in range(100)]
+    with pytest.raises(InputError, match=r"several kinds|the label of 3 may be"):
+        matched(
+            [str(number) for number in range(100)], [*labels, *(f"{number}{ends[1]}" for number in (3, 5))], **options
+        )
+
+
+def test_an_ordinal_is_one_word():
+    images = ["rgb-IMG_30_1", "rgb-IMG_30", "rgb-IMG_2_1", "rgb-IMG_2"]
+    found = matched(images, ["IMG_2_1stHO", "IMG_30_1stHO"], partial=True)
+    assert found == {"rgb-IMG_30": "IMG_30_1stHO", "rgb-IMG_2": "IMG_2_1stHO"}
+
+
+def test_names_of_which_some_are_written_otherwise_are_all_matched():
+    images = ["IMG_0857.x", "IMG_1405.x", "IMG_1405_edit.x", "IMG_2092.x"]
+    labels = ["IMG_857-seg", "IMG_1405-seg", "IMG_1405_edit-seg", "IMG_2092-seg"]
+    assert matched(images, labels) == dict(zip(images, labels, strict=True))
+    assert matched(["1", "2", "11"], ["01_L", "02_L", "11_L"]) == {"1": "01_L", "2": "02_L", "11": "11_L"}
+
+
+@pytest.mark.parametrize("signed", [["3", "-3", "12", "-12"], ["0fce", "32ed", "f334"]])
+def test_a_hyphen_that_all_names_have_is_no_minus(signed):
+    images, labels = [f"rgb-{name}" for name in signed], [f"{name}_mask" for name in signed]
+    assert matched(images, labels) == dict(zip(images, labels, strict=True))
+
+
+def test_folders_of_both_sides_that_vary_belong_together_only_where_they_are_equal():
+    images, labels = ["a/1", "a/2", "b/3", "b/4"], ["a/1_gt", "a/2_gt", "c/3_gt", "c/4_gt"]
+    with pytest.raises(InputError):
+        matched(images, labels)
 
 
 def test_clear_names_are_matched():

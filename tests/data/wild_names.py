@@ -12,6 +12,10 @@ IMAGES = [("", ""), ("", ""), ("", ""), ("", "_image"), ("", "_rgb"), ("img_", "
 LABELS = [("", ""), ("", ""), ("", "_label"), ("", "_mask"), ("mask_", ""), ("label", ""), ("", "_gtFine_labelIds"),
           ("", "_L"), ("", "_gt"), ("gt_", ""), ("", "_manual1"), ("", ".jpg"), ("", ".ah"), ("", "_color"), ("m_", ""),
           ("Mask ", ""), ("", "-seg"), ("", "_1stHO")]  # fmt: skip
+# Views of one thing. Of the first ones everybody knows that they are not each other, of the last where both occur.
+VIEWS = [("left", "right"), ("day", "night"), ("before", "after"), ("pre", "post"), ("t0", "t1"), ("summer", "winter"),
+         ("wet", "dry"), ("near", "far")]  # fmt: skip
+KNOWN = 6
 FOLDERS = {
     "flat": ("", ""), "same": ("{0}/", "{0}/"), "above": ("rgb/{0}/", "gt/{0}/"), "below": ("{0}/rgb/", "{0}/gt/"),
     "deeper": ("", "labels/"), "images only": ("{0}/", ""),
@@ -20,10 +24,11 @@ FOLDERS = {
 
 @dataclass
 class Names:
-    """Key -> what it shows, of both sides, and whether a person would see what belongs together."""
+    """Key -> what it shows, of both sides, of what kind labels are, and whether a person sees what belongs together."""
 
     images: dict
     labels: dict
+    kinds: dict
     clear: bool
 
 
@@ -33,6 +38,7 @@ def _scenes(random):
     numbers = random.sample(range(most), count)
     pick, between = random.choice, random.randint
     word, sign, copied = pick(WORDS), pick(["", "-", "_"]), pick([" copy", " (1)", "_1", "_edit"])
+    views = pick(VIEWS)
     kinds = {
         "numbers": lambda: [(number,) for number in numbers],
         "counted": lambda: [(number,) for number in range(between(0, 1), count)],
@@ -50,7 +56,8 @@ def _scenes(random):
         ],
         "hex": lambda: [("".join(pick("0123456789abcdef") for _ in range(8)),) for _ in numbers],
         "words": lambda: [(word,) for word in random.sample(WORDS, min(count, len(WORDS)))],
-        "cameras": lambda: [(number, "_", side) for number in numbers for side in ("left", "right")],
+        "views": lambda: [(number, "_", view) for number in numbers for view in views],
+        "views first": lambda: [(view, "_", number) for number in numbers for view in views],
         "clips": lambda: [("seq", between(1, 3), "_", "frame", number) for number in numbers],
         "times": lambda: [(f"{1500000000 + between(0, 10**7)}.{between(0, 99):02}",) for _ in numbers],
         "containing": lambda: [
@@ -86,14 +93,18 @@ def draw_names(random):
     again = folders[1].count("{0}") and random.random() < 0.5
     placed = [(group, scene) for scene in scenes for group in (groups if again else [random.choice(groups)])]
     kinds = random.sample(["_depth", "_instance", "_overlay"], 2) if random.random() < 0.15 else [""]
-    ours, theirs = {}, {}
+    # Of two kinds each image may have both, or a few may have only the second, or both.
+    shares = random.choice([(1, 1), (0.95, 0.1), (0.6, 0.4)])
+    ours, theirs, kind_of = {}, {}, {}
     for group, scene in placed:
         ours.setdefault(folders[0].format(group) + _written(scene, images, style), (group, scene))
-        for kind in kinds:
+        for kind, share in zip(kinds, shares, strict=False):
             name = folders[1].format(group) + _written(scene, (labels[0], labels[1] + kind), other)
-            theirs.setdefault(name, (group, scene))
+            if kinds == [""] or random.random() < share:
+                theirs.setdefault(name, (group, scene))
+                kind_of.setdefault(name, kind)
     whole = len(ours) == len(theirs) == len(placed) > 2 and kinds == [""]
-    missing = random.choice(["none", "none", "labels", "images", "both", "most labels", "all"])
+    missing = random.choice(["none", "none", "labels", "images", "both", "most labels", "all", "a view"])
     if missing in ("labels", "both", "most labels"):
         theirs = {key: shown for key, shown in theirs.items() if random.random() > (0.8 if "most" in missing else 0.3)}
     if missing in ("images", "both"):
@@ -102,10 +113,19 @@ def draw_names(random):
         half = {shown for shown in placed if random.random() < 0.5}
         ours = {key: shown for key, shown in ours.items() if shown in half}
         theirs = {key: shown for key, shown in theirs.items() if shown not in half}
+    if missing == "a view":
+        ours = {key: shown for key, shown in ours.items() if not _is_view(shown, 0)}
+        theirs = {key: shown for key, shown in theirs.items() if not _is_view(shown, 1) or random.random() < 0.2}
     keys, names = list(ours), list(theirs)
     random.shuffle(keys)
     random.shuffle(names)
-    return Names({key: ours[key] for key in keys}, {name: theirs[name] for name in names}, whole and missing == "none")
+    return Names(
+        {key: ours[key] for key in keys}, {name: theirs[name] for name in names}, kind_of, whole and missing == "none"
+    )
+
+
+def _is_view(shown, which):
+    return any(view[which] in shown[1] for view in VIEWS)
 
 
 def is_told_apart(names):
@@ -114,5 +134,8 @@ def is_told_apart(names):
     # Of images that are no copies, and labels that are all of copies, nobody could know.
     copies = [{scene[-1] for _, scene in side.values() if scene[0] == "IMG_"} for side in (names.images, names.labels)]
     same = same and (not copies[0] or bool(copies[0] & copies[1]))
+    views = [{views[which] for _, scene in side.values() for views in VIEWS[KNOWN:] for which in (0, 1)
+              if views[which] in scene} for side in (names.images, names.labels)]  # fmt: skip
+    same = same and (not views[0] or bool(views[0] & views[1]))
     places = [{group for group, _ in side.values()} for side in (names.images, names.labels)]
     return same and bool(names.images and names.labels and places[0] & places[1])
