@@ -35,6 +35,7 @@ from crots_studio.models.exporting import (
     already_written,
     checkpoints,
     export_events,
+    outdated,
 )
 from crots_studio.models.words import byte_count, fault_text
 from crots_studio.plain import Label, plain_tooltip
@@ -64,9 +65,7 @@ class ExportDialog(WorkDialog):
         self.summary.setProperty("role", "muted")
         # The run has written the project's formats already; to write them again takes minutes.
         self.written = Label()
-        self.written.setProperty("role", "good")
-        self.written.setText(already_written(self._project, self._session.opened.status) if self._project else "")
-        self.written.setVisible(bool(self.written.text()))
+        self.written.setWordWrap(True)
         self.folder = QLineEdit(str(self._project.stage_folder("export")) if self._project else "")
         self.folder.setAccessibleName("Folder to write to")
         browse = QPushButton("&Browse ...")
@@ -139,6 +138,7 @@ class ExportDialog(WorkDialog):
         form, running = self.form, self.running
         problem, existing = form.problem(), form.existing() if not form.problem() else []
         self.summary.setText(form.checkpoint.summary if form.checkpoint else "")
+        self._show_standing(form.checkpoint)
         self.buttons.start.setEnabled(not problem and not running)
         self.buttons.copy_command.setEnabled(not problem)
         self.buttons.open_folder.setEnabled(form.folder is not None and exists(form.folder) and form.folder.is_dir())
@@ -150,6 +150,15 @@ class ExportDialog(WorkDialog):
             self.say(f"Will be replaced: {', '.join(path.name for path in existing)}", "warning")
         elif not running and not (self._log and self._log.files):
             self.say("", "muted")
+
+    def _show_standing(self, chosen: Checkpoint | None) -> None:
+        status = self._session.opened.status
+        stale = outdated(chosen, status) if chosen is not None else ""
+        written = already_written(self._project, status) if self._project is not None else ""
+        self.written.setText(stale or written)
+        self.written.setVisible(bool(self.written.text()))
+        self.written.setProperty("role", "warning" if stale else "good")
+        self.written.style().polish(self.written)
 
     # Work.
 

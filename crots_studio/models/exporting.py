@@ -16,6 +16,7 @@ from crots.ownership import check_replaceable
 from crots.project import Project
 from crots.project_status import StageStatus
 from crots_studio.models.names import title
+from crots_studio.models.rail import reason_text
 from crots_studio.models.words import command_text, fault_text, in_window
 
 if TYPE_CHECKING:
@@ -162,6 +163,16 @@ def already_written(project: Project, status: Sequence[StageStatus]) -> str:
     names = [f"adapted.{SUFFIXES[name]}" for name in project.config.export.formats]
     names = [name for name in names if exists(folder / name)]
     return f"✓ The run has written these already: {', '.join(names)}" if names else ""
+
+
+def outdated(checkpoint: Checkpoint, status: Sequence[StageStatus]) -> str:
+    """Says why a model is not what the project would train now; empty where it is."""
+    stage = next((stage for stage in status if stage.key == checkpoint.stage and stage.state == "stale"), None)
+    if stage is None:
+        return ""
+    return (
+        f"! {title(stage.key)} is stale ({reason_text(stage)}). It is exported as it was trained; Run trains it again."
+    )
 
 
 def _same_folder(one: Path, other: Path) -> bool:

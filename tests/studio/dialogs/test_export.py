@@ -58,6 +58,17 @@ def test_files_that_the_run_has_exported_are_named(qtbot, session, open_project,
     assert not other.written.text() and other.written.isHidden()
 
 
+def test_a_model_that_is_stale_is_exported_only_with_a_warning(qtbot, session, dialog):
+    """Labels were corrected, and the model from before was exported without a word."""
+    session.opened.set_options({"adapt.learning_rate": "0.0002"})
+    qtbot.waitUntil(lambda: any(stage.state == "stale" for stage in session.opened.status))
+    dialog.checkpoint.setCurrentIndex(1)
+    dialog.checkpoint.setCurrentIndex(0)
+    assert dialog.written.text().startswith("! Round 2 is stale (") and dialog.written.property("role") == "warning"
+    dialog.checkpoint.setCurrentIndex(dialog.checkpoint.findText("Baseline, student"))
+    assert "stale" not in dialog.written.text()
+
+
 def test_what_is_missing_disables_the_button_with_the_reason(dialog, tmp_path):
     for tick in dialog.formats.values():
         tick.setChecked(False)
