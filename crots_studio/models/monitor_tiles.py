@@ -57,7 +57,9 @@ def time_tile(run: RunState, history: History) -> TileText:
     if run.running:
         left = run.seconds_left
         text = duration(left) if left is not None and not run.paused else "paused" if run.paused else NOTHING
-        return TileText(text, run.text)
+        # The run bar has the room for what is done before the first stage.
+        opening = not run.stage and not run.paused and not run.stopping
+        return TileText(text, f"{run.text.partition(':')[0].removesuffix(' ...')} ..." if opening else run.text)
     ends = [stage.finished for stage in history.stages.values() if stage.finished is not None]
     if not ends:
         return TileText(note="nothing has run yet")

@@ -3,8 +3,10 @@
 import pytest
 
 from crots.events import Metrics, StageStarted
+from crots_studio.models.history import History
 from crots_studio.models.iou import Scores
-from crots_studio.models.monitor_tiles import loss_tile, miou_tile
+from crots_studio.models.monitor_tiles import loss_tile, miou_tile, time_tile
+from crots_studio.models.run_state import ESTIMATING, MEASURING, STARTING, RunState
 from crots_studio.models.series import Curves
 
 
@@ -37,3 +39,13 @@ def test_one_value_is_no_trend():
     curves.add([StageStarted(stage="adapt-1", total=6), Metrics(stage="adapt-1", step=6, values={"loss": 0.274})])
     tile = loss_tile(curves)
     assert (tile.figure, tile.note) == ("0.274", "Round 1: one value so far")
+
+
+def test_what_comes_before_the_first_stage_fits_into_its_tile():
+    """It ended in an ellipsis within the sentence, "timing a few steps of ..."."""
+    run = RunState()
+    for opening, short in ((STARTING, "Starting ..."), (MEASURING, "Starting ..."), (ESTIMATING, "Estimating ...")):
+        run.begin(opening=opening)
+        assert time_tile(run, History()).note == short
+    run.paused = True
+    assert "paused" in time_tile(run, History()).note
