@@ -35,6 +35,8 @@ from crots.taxonomy import ClassSet
 _LABELS = tuple(LABEL_SUFFIXES)
 _LAST_PART = re.compile(r"[^\w]?_?[^\W\d_]+$")
 _NUMBER = re.compile(r"\d+")
+# In uavid_train and uavid_val.
+_SPLIT_WORD = re.compile(r"(?<![a-z])(train|val|test)(?![a-z])", re.IGNORECASE)
 # JSON files of outlines that are opened to know them.
 _OPENED = 4
 _ENCODING_OF = {"_labelTrainIds": "train", "_labelIds": "raw", "_color": "colour"}
@@ -125,6 +127,7 @@ def open_dataset(
         raise unknown_name("encoding", encoding, list(ENCODINGS), what="encoding")
     path = expanded(path).absolute()
     label_root = None if labels is None else expanded(labels).absolute()
+    place: Place | None = None
     if path.is_file():
         dataset = _open_file(path, split, root)
     elif path.is_dir():
@@ -133,7 +136,7 @@ def open_dataset(
     else:
         raise InputError(f"{path}: no such file or folder; expected images, a data-set root or a list file")
     if label_root is not None:
-        return _with_labels(dataset, label_root, encoding, classes, partial)
+        return _with_labels(dataset, place, label_root, encoding, classes, partial=partial)
     if path.is_dir() and not dataset.labelled and not dataset.notes and (foreign := foreign_labels(path)):
         return replace(dataset, notes=(unused_labels(foreign),))
     return dataset
@@ -177,9 +180,7 @@ def _placed(name: str, place: Place, encoding: Encoding, classes: ClassSet | Non
     if place.labels is not None and place.labels.is_file():
         return _with_own_labels(dataset, place.labels, classes)
     if place.labels is not None:
-        named, start = re.compile(place.labels_named), place.labels_within
-        also = {SUFFIX} if place.encoding == "polygons" else ()
-        names = [name for name in list_labels(place.labels, also) if named.search(start + key_of(name))]
+        names = _names_in(place.labels, place)
         return _with_own_labels(dataset, place.labels, classes, names)
     if found.masks:
         return _with_own_labels(dataset, place.images, classes, found.masks)
@@ -366,37 +367,39 @@ def _with_own_labels(
 
 
 def _with_labels(
-    dataset: Dataset, folder: Path, encoding: Encoding, classes: ClassSet | None, partial: bool
+    dataset: Dataset, place: Place | None, folder: Path, encoding: Encoding, classes: ClassSet | None, *, partial: bool
 ) -> Dataset:
     """Adds the labels that the user gave, one for each image."""
-    images = {sample.image for sample in dataset.samples}
     if "image_3" in dataset.root.parts and "image_3" not in folder.parts and "semantic" in folder.name:
         raise InputError(
             f"{folder}: the labels of KITTI are of the left camera (image_2), and do not fit images of the right "
             f"one in {dataset.root}; give the images of image_2, or no labels"
         )
-    # A list of what lies in the folder without the images, or one file of COCO or CVAT.
-    names = None
-    if not folder.is_file():
-        names = [name for name in list_labels(folder) if folder / name not in images]
-    files, encoding = label_files(folder, encoding, classes, names)
-    if not files:
-        raise InputError(no_labels(folder))
     layouts = {sample.key: sample.label for sample in dataset.samples if sample.label is not None}
-    found = _matched(dataset, files, folder, partial)
-    found = layouts if found is None else found
+    known = place is not None and bool(layouts) and all(folder in label.parents for label in layouts.values())
+    if place is not None and known and (partial or len(layouts) == len(dataset)):
+        # Of a root or split more than these labels lies there: other kinds, other parts of the data set, its images.
+        files, found = _labels_of(place, dataset.encoding, classes), layouts
+    else:
+        files, encoding = label_files(folder, encoding, classes, _candidates(dataset, place, folder))
+        if not files:
+            raise InputError(no_labels(folder))
+        found = match(dataset.keys, files, what="label", folder=folder, partial=partial)
+        # Folders that do not belong together are no data set with gaps.
+        found = found or match(dataset.keys, files, what="label", folder=folder)
     if encoding == "auto" and found.items() <= layouts.items():
         # The same files are read alike, whether they were named or not.
         encoding = dataset.encoding
     # What is said about labels of the layout's own is not about these.
-    own = any(sample.label is not None and sample.label.is_relative_to(folder) for sample in dataset.samples)
+    own = any(label.is_relative_to(folder) for label in layouts.values())
     left = ("labels", "unused labels") if own else ("labels", "unused labels", "classes")
     dataset = replace(dataset, notes=tuple(note for note in dataset.notes if note.kind not in left))
     used = set(found.values())
     folders = {path.parent for path in used}
     # Other splits may lie beside; but a label without image next to one that has its image means images are missing.
     extra = [key for key, path in files.items() if path not in used and path.parent in folders]
-    if extra and dataset.layout not in ("list", "image"):
+    listed = dataset.layout in ("list", "image") or (place is not None and place.stems is not None)
+    if extra and not listed:
         if not partial:
             raise InputError(
                 f"{folder}: found {len(used) + len(extra)} labels for {len(used)} images, expected as many; "
@@ -409,23 +412,28 @@ def _with_labels(
     return _replaced(dataset, found, encoding, Remark(doubt, "warning") if doubt else None)
 
 
-def _matched(dataset: Dataset, files: dict[str, Path], folder: Path, partial: bool) -> dict[str, Path] | None:
-    """Finds the labels that the user gave; None where those that the layout knows lie there and names do not decide.
+def _labels_of(place: Place, encoding: Encoding, classes: ClassSet | None) -> dict[str, Path]:
+    """The label files of a layout's place that are of one kind, also those without an image."""
+    if place.labels is None or place.labels.is_file():
+        return {}
+    return label_files(place.labels, encoding, classes, _names_in(place.labels, place))[0]
 
-    Raises:
-        InputError: as `match`.
-    """
-    try:
-        if partial and (found := match(dataset.keys, files, what="label", folder=folder, partial=True)):
-            return found
-        # Folders that do not belong together are no data set with gaps.
-        return match(dataset.keys, files, what="label", folder=folder)
-    except InputError:
-        own = [sample.label for sample in dataset.samples if sample.label is not None]
-        # Of a root or split more than these labels lies there: other parts of the data set, or their images.
-        if own and (partial or len(own) == len(dataset)) and all(folder in label.parents for label in own):
-            return None
-        raise
+
+def _names_in(folder: Path, place: Place) -> list[str]:
+    named, start = re.compile(place.labels_named), place.labels_within
+    also = {SUFFIX} if place.encoding == "polygons" else ()
+    return [name for name in list_labels(folder, also) if named.search(start + key_of(name))]
+
+
+def _candidates(dataset: Dataset, place: Place | None, folder: Path) -> list[str] | None:
+    """What lies in a folder of labels without images: none of these, and none that are named as a release's are."""
+    if folder.is_file():
+        # A list of labels, or one file of COCO or CVAT.
+        return None
+    images = {sample.image for sample in dataset.samples}
+    named = re.compile(place.names) if place is not None and place.names else None
+    names = [name for name in list_labels(folder) if folder / name not in images]
+    return [name for name in names if named is None or not named.search(key_of(name))]
 
 
 def _different_parts(images: Path, labels: Path) -> tuple[str, str] | None:
@@ -439,7 +447,8 @@ def _different_parts(images: Path, labels: Path) -> tuple[str, str] | None:
     kinds = (frozenset(SPLITS), frozenset({"left", "right"}))
     for one, other in itertools.product(ours, theirs):
         numbered = _NUMBER.search(one) and _NUMBER.sub("#", one) == _NUMBER.sub("#", other)
-        if numbered or any({one.lower(), other.lower()} <= kind for kind in kinds):
+        named = _SPLIT_WORD.search(one) and _SPLIT_WORD.sub("#", one) == _SPLIT_WORD.sub("#", other)
+        if numbered or named or any({one.lower(), other.lower()} <= kind for kind in kinds):
             return one, other
     return None
 

@@ -184,6 +184,56 @@ def test_labels_are_told_from_the_images_of_another_part(tmp_path):
         open_dataset(tmp_path / "Val/Rural", split="val", labels=tmp_path / "Val", classes=classes)
 
 
+@pytest.mark.parametrize(
+    ("name", "beside"),
+    [
+        ("chase", ["Image_0{}L_2ndHO.png"]),
+        ("cityscapes", [f"gtFine/val/ulm/{CITY}_gtFine_{kind}.png" for kind in ("color", "instanceIds")]),
+        ("idd", [f"gtFine/val/47/frame{{}}_gtFine_{kind}.png" for kind in ("labelcsTrainIds", "instancelevel3Ids")]),
+        ("acdc", [f"gt/fog/val/G1/G1_frame_{{}}_gt_{kind}.png" for kind in ("labelColor", "invIds", "labelIds")]),
+        ("mapillary", ["validation/v1.2/instances/x{}.png", "validation/v2.0/labels/x{}.png"]),
+        ("drive", ["test/mask/2{}_test_mask.gif", "test/2nd_manual/2{}_manual2.gif"]),
+    ],
+)
+def test_label_files_of_other_kinds_beside_are_no_labels_without_an_image(name, beside, tmp_path):
+    images, labels, ids, classes, wanted, _ = TREES[name]
+    save(tmp_path, images, labels, ids)
+    for other in beside:
+        save(tmp_path, "", other, [0, 1, 2])
+    found = load_class_set(classes)
+    for folder in ((tmp_path / labels).parent, tmp_path):
+        dataset = open_dataset(tmp_path, split="val", labels=folder, classes=found)
+        assert dataset.labelled == len(dataset) == 2 and inspect(tmp_path, found, labels=folder).problems == ()
+        dataset = resolve_encoding(dataset, found)
+        assert read_truth(dataset.samples[0], dataset, found).ravel()[:3].tolist() == wanted, folder
+
+
+def test_labels_that_the_list_of_a_split_leaves_out_are_of_other_splits(tmp_path):
+    save(tmp_path, "JPEGImages/2007_{}.jpg", "SegmentationClass/2007_{}.png", [0, 20, 255], numbers=(1, 2, 3))
+    (tmp_path / "ImageSets/Segmentation").mkdir(parents=True)
+    (tmp_path / "ImageSets/Segmentation/val.txt").write_text("2007_1\n2007_2\n")
+    for labels in (tmp_path / "SegmentationClass", tmp_path):
+        dataset = open_dataset(tmp_path, split="val", labels=labels, classes=load_class_set("voc"))
+        assert (len(dataset), dataset.labelled) == (2, 2), labels
+
+
+def test_the_images_of_another_split_are_no_labels(tmp_path):
+    """Of UAVid, whose images and labels have the same names: those of val were given to the images of test."""
+    images, labels, ids, classes, *_ = TREES["uavid"]
+    save(tmp_path, images, labels, ids, colours=COLOURS["uavid"])
+    save(tmp_path, "uavid_test/seq21/Images/000{}00.png", "", [0])
+    classes = load_class_set(classes)
+    for partial in (False, True):
+        with pytest.raises(InputError, match="found no label for 2 of 2 images"):
+            open_dataset(tmp_path, split="test", labels=tmp_path / "uavid_val", classes=classes, partial=partial)
+
+
+def test_labels_of_a_folder_that_names_another_split_are_doubted(tmp_path):
+    save(tmp_path, "set_train/{}.png", "set_val/{}.png", [0, 1])
+    (note,) = open_dataset(tmp_path / "set_train", labels=tmp_path / "set_val").notes
+    assert note.warning and "images of set_train are given labels of set_val" in note.text
+
+
 @pytest.mark.parametrize("name", sorted(set(TREES) - {"chase", "labelme-folders"}))
 def test_a_release_is_known_through_the_folders_of_archives(name, tmp_path):
     images, labels, ids, classes, wanted, _ = TREES[name]
@@ -333,7 +383,7 @@ def test_cityscapes_in_fog_of_several_densities_is_a_question(tmp_path):
     for layout in layouts:
         save(tmp_path, TREES[layout][0], labels, ids)
     for picked in (tmp_path, tmp_path / "leftImg8bit_foggy", tmp_path / "leftImg8bit_foggy/val/ulm"):
-        with pytest.raises(AmbiguousLayout, match="--layout") as caught:
+        with pytest.raises(AmbiguousLayout, match=r"`data\.layout`") as caught:
             open_dataset(picked, split="val", classes=classes)
         assert caught.value.choices == tuple(layouts)
         for layout in layouts:
