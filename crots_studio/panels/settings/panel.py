@@ -219,6 +219,8 @@ class SettingsPanel(QWidget):
         self.nothing.setVisible(bool(search) and not found)
         changed = any(field.changed or field.error for field in self.form.fields(wanted))
         self.reset_all.setEnabled(changed and not search)
+        # A search goes through all sections; the one named there would seem to be that of what is found.
+        self.section.setEnabled(not search)
         # Folders and files have no defaults: a slip would cost all of them, and each has a reset of its own.
         self.reset_all.setVisible(self.section.currentData() not in _INPUTS)
 

@@ -203,7 +203,9 @@ def test_search_goes_through_all_sections(qtbot, panel):
     qtbot.keyClicks(panel.search, "teacher")
     shown = [path for path, row in panel.rows.items() if row.isVisible()]
     assert "adapt.ema_decay" in shown and "data.target" not in shown
+    assert not panel.section.isEnabled(), "it named a section that was not shown"
     panel.search.clear()
+    assert panel.section.isEnabled()
     assert row(panel, "data.tile").isVisible()
 
 
