@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from crots.artefacts import LABEL_IDS
 from crots.config import unknown_name
 from crots.data.encodings import ENCODINGS, Encoding
 from crots.data.folder_listing import key_of, keyed, list_files, list_folder, list_labels, lossy_note
@@ -37,6 +38,8 @@ _LAST_PART = re.compile(r"[^\w]?_?[^\W\d_]+$")
 _NUMBER = re.compile(r"\d+")
 # In uavid_train and uavid_val.
 _SPLIT_WORD = re.compile(r"(?<![a-z])(train|val|test)(?![a-z])", re.IGNORECASE)
+# In exports of labelme, which keeps arrays under the next name; of CVAT and VOC; and in results of ours.
+_INNER = ("SegmentationClassPNG", "SegmentationClass", LABEL_IDS)
 # JSON files of outlines that are opened to know them.
 _OPENED = 4
 _ENCODING_OF = {"_labelTrainIds": "train", "_labelIds": "raw", "_color": "colour"}
@@ -286,8 +289,7 @@ def label_files(
         found = album_labels(folder)
         return keyed(folder, list(found)), encoding
     if names is None:
-        # The root of an export of CVAT or VOC holds images and instances besides.
-        folder = folder / "SegmentationClass" if (folder / "SegmentationClass").is_dir() else folder
+        folder = _label_folder(folder)
         names = list_labels(folder)
     if outlines := [name for name in names if name.lower().endswith(SUFFIX)]:
         return keyed(folder, outlines), encoding
@@ -309,6 +311,11 @@ def label_files(
         unknown = chosen == "_labelIds" and _only_counts(classes)
         encoding = _encoding(chosen) if encoding == "auto" and not unknown else encoding
     return keyed(folder, names), encoding
+
+
+def _label_folder(root: Path) -> Path:
+    """Where labels lie in what somebody exported, or we wrote, which holds images, instances or colours besides."""
+    return next((root / name for name in _INNER if (root / name).is_dir()), root)
 
 
 def _check_names(folder: Path, names: Sequence[str]) -> None:
@@ -381,6 +388,7 @@ def _with_labels(
         # Of a root or split more than these labels lies there: other kinds, other parts of the data set, its images.
         files, found = _labels_of(place, dataset.encoding, classes), layouts
     else:
+        folder = _label_folder(folder)
         files, encoding = label_files(folder, encoding, classes, _candidates(dataset, place, folder))
         if not files:
             raise InputError(no_labels(folder))

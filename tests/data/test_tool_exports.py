@@ -14,6 +14,7 @@ from crots.data.label_studio import brush
 from crots.data.labels import read_truth, resolve_encoding
 from crots.errors import InputError
 from crots.images import write_image
+from crots.label_files import write_labels
 from crots.taxonomy import ClassSet, load_class_set
 
 pytestmark = pytest.mark.safety
@@ -286,3 +287,21 @@ def test_coco_of_roboflow(tmp_path):
     dataset = open_dataset(tmp_path, split="val", classes=CLASSES)
     assert (dataset.layout, dataset.split, dataset.labelled) == ("coco", "val", 1)
     assert (truth(dataset) == np.where(ROAD, 1, 0)).all()
+
+
+@pytest.mark.parametrize(
+    ("inner", "beside"),
+    [
+        ("label_ids", ["label_color", "overlay"]),
+        ("SegmentationClass", ["SegmentationObject"]),
+        ("SegmentationClassPNG", ["SegmentationClass"]),
+    ],
+)
+def test_labels_for_images_elsewhere_may_be_named_by_what_was_exported(tmp_path, inner, beside):
+    """Our own results were refused as labels, by the root that is accepted of predictions."""
+    for name in "ab":
+        for folder in (inner, *beside):
+            write_labels(tmp_path / "out" / folder / f"{name}.png", np.zeros((4, 4), np.uint8))
+        write_image(tmp_path / "images" / f"{name}.png", np.zeros((4, 4, 3), np.uint8))
+    dataset = open_dataset(tmp_path / "images", labels=tmp_path / "out")
+    assert {sample.label.parent.name for sample in dataset.samples} == {inner}
