@@ -8,7 +8,8 @@ import shutil
 import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NoReturn
+from pathlib import Path
+from typing import Any, NoReturn
 
 from crots.config import Profile, profile_named
 from crots.errors import InputError
@@ -42,6 +43,12 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raises argparse's error as an `InputError`."""
         raise InputError(f"{message}; `{self.prog} --help` explains all arguments")
+
+    def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
+        """Refuses an empty path: of a shell's unset variable it would be the current folder."""
+        if action.type is Path and not arg_string.strip():
+            raise argparse.ArgumentError(action, "found an empty path, expected a file or folder")
+        return super()._get_value(action, arg_string)
 
     def parse_strictly(self, words: Sequence[str]) -> argparse.Namespace:
         """Parses arguments.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ from crots.report.facts import IMAGES, Facts
 from crots.report.page import MARK, render_page
 
 NAME = "report.html"
+# No file of a project ends so.
+_PAGES = (".html", ".htm")
 
 
 @dataclass
@@ -53,6 +56,7 @@ def report_events(job: ReportJob, context: Context) -> Iterator[Event]:
     Raises:
         InputError: nothing has run in the project.
     """
+    check_page(job)
     if not replaceable(job.path) and not job.overwrite:
         raise InputError(
             f"{job.path}: exists and is not a report of CROTS; move it away, or choose another name with --out"
@@ -75,6 +79,21 @@ def report_events(job: ReportJob, context: Context) -> Iterator[Event]:
     write_text(job.path, render_page(facts))
     job.facts = facts
     yield ArtifactWritten(stage=context.stage, kind=STAGE, path=str(job.path))
+
+
+def check_page(job: ReportJob) -> None:
+    """Makes sure that the page takes the place of no file that a project has, which a report reads.
+
+    Raises:
+        InputError: it would.
+    """
+    place = Path(os.path.realpath(job.path.parent)) / job.path.name
+    if place.is_relative_to(job.project.folder) and place.suffix.lower() not in _PAGES:
+        raise InputError(
+            f"{job.path}: lies in the project, whose files a report does not replace; choose a name that ends in "
+            ".html, or another folder",
+            field="out",
+        )
 
 
 def replaceable(path: Path) -> bool:

@@ -65,6 +65,23 @@ def test_missing_arguments_are_named(refused):
     assert "--pseudo-labels" in refused("mine", "--images", "x")
 
 
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (["init", "", "--target", "."], "PROJECT"),
+        (["status", " "], "PROJECT"),
+        (["inspect", ""], "PATH"),
+        (["predict", "--checkpoint", "x.pth", "--images", ".", "--out", ""], "--out"),
+        (["inspect", ".", "--labels="], "--labels"),
+    ],
+)
+def test_an_empty_path_is_not_the_current_folder(refused, tmp_path, monkeypatch, words, name):
+    monkeypatch.chdir(tmp_path)
+    message = refused(*words)
+    assert name in message and "found an empty path" in message
+    assert not list(tmp_path.iterdir())
+
+
 def test_flags_are_not_abbreviated(refused):
     assert "--learning-rate" in refused("adapt", "--learning", "1")
 

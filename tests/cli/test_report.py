@@ -145,3 +145,15 @@ def test_a_page_of_the_users_own_is_not_replaced_and_an_earlier_report_is(crots,
     assert refused.code == 2 and "report.html" in refused.err and page.read_text(encoding="utf-8") == "mine"
     assert crots("report", project, "--images", "0", "--overwrite").code == 0
     assert crots("report", project, "--images", "0").code == 0
+
+
+@pytest.mark.parametrize(
+    "name", ["crots.toml", "events.jsonl", "baseline/student.safetensors", "new.txt", "sub/crots.toml"]
+)
+def test_a_page_takes_the_place_of_no_file_of_the_project(refused, project, tmp_path, name):
+    (tmp_path / "sub").symlink_to(project, target_is_directory=True)
+    page = tmp_path / name if name.startswith("sub/") else project / name
+    before = page.read_bytes() if page.exists() else None
+    message = refused("report", project, "--images", "0", "--out", page, "--overwrite")
+    assert "lies in the project" in message and "ends in .html" in message
+    assert (page.read_bytes() if page.exists() else None) == before

@@ -46,7 +46,7 @@ def configure(parser: Parser, profile: Profile) -> None:
 def run(args: argparse.Namespace) -> int:
     """Writes the page, then prints the summary."""
     from crots.execution.context import Context
-    from crots.report.write import ReportJob, replaceable, report_events
+    from crots.report.write import ReportJob, check_page, replaceable, report_events
     from crots.runner import run_stage
 
     if not 0 <= args.images <= MOST_IMAGES:
@@ -58,6 +58,7 @@ def run(args: argparse.Namespace) -> int:
     job = ReportJob(
         Project(project.folder, override(project.config, passing)), args.out, args.images, overwrite=args.overwrite
     )
+    check_page(job)
     inputs = [path for path in inputs_of_config(project.config, project.folder) if path != project.folder]
     check_file(job.path, inputs, overwrite=args.overwrite or replaceable(job.path))
 
