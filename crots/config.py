@@ -213,14 +213,15 @@ def from_mapping(
     return dataclasses.replace(defaults(options_class, profile), **given)  # type: ignore[type-var]
 
 
-def unknown_name(field: str, found: str, allowed: list[str], *, what: str) -> InputError:
-    """Returns the error for a name that is not in a list, with the nearest ones."""
+def unknown_name(field: str, found: str, allowed: list[str], *, what: str, remedy: str = "") -> InputError:
+    """Returns the error for a name that is not in a list, with the nearest ones, and what else may be done."""
     # Names that come from files may be of any length and number.
     found = found if len(found) <= _LONGEST_NAME else found[: _LONGEST_NAME - 3] + "..."
     near = difflib.get_close_matches(found, allowed, n=3, cutoff=0.5)
     rest = f" and {len(allowed) - _MOST_NAMES} more" if len(allowed) > _MOST_NAMES else ""
     hint = f"did you mean {' or '.join(near)}?" if near else f"the choices are {', '.join(allowed[:_MOST_NAMES])}{rest}"
-    return InputError(f"{field}: unknown {what} {found!r}; {hint}", field=field)
+    more = f"; {remedy}" if remedy else ""
+    return InputError(f"{field}: unknown {what} {found!r}; {hint}{more}", field=field)
 
 
 def check(info: OptionInfo, value: Any, *, where: str) -> Any:

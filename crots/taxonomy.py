@@ -294,6 +294,15 @@ def find_file(name_or_path: str | Path, kind: str, what: str) -> Path:
     raise unknown_name(what, text, list(shipped(kind)), what=what)
 
 
+def unknown_class(file: Path, name: str, classes: ClassSet) -> InputError:
+    """Returns the error for labels that name a class which the set does not have."""
+    return unknown_name(
+        str(file), name, list(classes.names), what=f"class of the set {classes.name}",
+        remedy="give the class set of these labels, or write under [other_names] in the file of the class set which "
+        f'class it is, or "{IGNORE_WORD}"',
+    )  # fmt: skip
+
+
 def _class_set(values: dict[str, Any], path: Path) -> ClassSet:
     for key in values:
         if key not in _SET_KEYS:

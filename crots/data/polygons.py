@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from crots.classlists import is_void
-from crots.config import Size, unknown_name
+from crots.config import Size
 from crots.data.coco import read_coco
 from crots.data.cvat import is_cvat, read_cvat
 from crots.data.label_studio import is_label_studio, read_label_studio
@@ -45,7 +45,7 @@ from crots.errors import InputError
 from crots.files import file_stamp
 from crots.limits import check_claim, check_pixels
 from crots.records import parse, read_plain
-from crots.taxonomy import ClassSet, label_dtype
+from crots.taxonomy import ClassSet, label_dtype, unknown_class
 
 SUFFIX, _XML = ".json", ".xml"
 # Of files that hold the labels of many images.
@@ -299,7 +299,7 @@ def painted(path: Path, classes: ClassSet, ground: int) -> NDArray[np.int32]:
         if train is None and is_void(shape.name):
             train = classes.ignore
         if train is None:
-            raise unknown_name(str(path), shape.name, list(classes.names), what=f"class of the set {classes.name}")
+            raise unknown_class(path, shape.name, classes)
         _draw(labels, shape, train, between=outlines.between)
     return labels
 

@@ -7,12 +7,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from crots.classlists import is_void
-from crots.config import unknown_name
 from crots.data.encodings import Encoding
 from crots.data.readings import raw_table, train_table
 from crots.errors import InputError
 from crots.records import read_plain
-from crots.taxonomy import ClassSet
+from crots.taxonomy import ClassSet, unknown_class
 
 NAME = "_classes.csv"
 _HEADER = ["pixel value", "class"]
@@ -59,7 +58,7 @@ def _train_id(name: str, classes: ClassSet, file: Path) -> int:
     # Pixels that were not labelled, as with outlines.
     if is_void(name) or name.lower() == "background":
         return classes.ignore
-    raise unknown_name(str(file), name, list(classes.names), what=f"class of the set {classes.name}")
+    raise unknown_class(file, name, classes)
 
 
 def _read(file: Path) -> dict[int, str]:

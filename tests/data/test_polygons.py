@@ -212,7 +212,7 @@ def test_a_circle(tmp_path):
 
 
 def test_unknown_names_are_an_error_with_the_nearest(tmp_path):
-    with pytest.raises(InputError, match=r"unknown class of the set three 'trafic light'; did you mean Traffic Light"):
+    with pytest.raises(InputError, match=r"'trafic light'; did you mean Traffic Light\?; give .* \[other_names\]"):
         rasterise(labelme(tmp_path / "a.json", name="trafic light"), CLASSES)
 
 
