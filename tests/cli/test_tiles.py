@@ -82,7 +82,7 @@ def test_every_form_that_can_says_that_it_was_made_for_tiles(crots, images, tmp_
     words = ["predict", "--checkpoint", out, "--images", images, "--out", tmp_path / "p", "--device", "cpu", "--trust"]
     if form == "pth":
         # Plain weights say nothing of themselves, so what is needed is said when they are written.
-        assert "--tile 64x64 --tile-overlap 0.5" in ran.out + ran.err
+        assert "trained on tiles of 64x64 that overlap by 0.5" in ran.out + ran.err
         words += ["--tile", "64x64", "--tile-overlap", "0.5", "--net", model.card.net, "--classes", "camvid"]
     ran = crots(*words)
     assert ran.code == 0 and "images cut into tiles of 64x64" in ran.out + ran.err
