@@ -343,9 +343,18 @@ def _dynamic_shape(multiple: int) -> dict[int, Any]:
 
 def _example(model: Model) -> Tensor:
     # Two images, and sides unlike in both directions: ones and equal numbers would be taken for constants.
-    multiple = model.info.multiple
-    height, width = (-(-side // multiple) * multiple for side in (64, 96))
-    return torch.zeros(2, 3, height, width if width != height else width + multiple)
+    multiple, tried = model.info.multiple, (Size(96, 64), model.card.size)
+    for size in tried:
+        height, width = (-(-side // multiple) * multiple for side in (size.height, size.width))
+        width += multiple * (width == height)
+        try:
+            check_runs(model, Size(width, height))
+            break
+        except InputError:
+            # It pools more than a small image has; the project's size is known to work.
+            if size is tried[-1]:
+                raise
+    return torch.zeros(2, 3, height, width)
 
 
 def _metadata(model: Model) -> dict[str, Any]:

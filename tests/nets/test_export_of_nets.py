@@ -42,6 +42,8 @@ def test_nets_that_pool_to_a_grid_agree_at_the_size_of_their_project(tmp_path, n
     assert report.agreement >= 0.99 and report.max_difference < 1e-2
     # A file that takes one size alone says so, and is given others at that size.
     source = load_exported(tmp_path / FORMATS[name], trust=True)
+    # Images of 96x64 are too small for it, which does not keep it from taking others.
+    assert net != "pan" or source.facts.fixed is None
     larger = torch.from_numpy(np.stack(pictures(1, Size(192, 160)))).permute(0, 3, 1, 2)
     assert source.logits(larger).shape == (1, 3, 160, 192)
     if source.facts.fixed:
