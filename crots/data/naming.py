@@ -22,13 +22,14 @@ _TOKEN = re.compile(r"\d+(?:st|nd|rd|th)|\d+|[^\W\d_]+|[\W_]")
 _WORD = re.compile(r"\d+(?:st|nd|rd|th)|\d+|[^\W\d_]+")
 # Numbers with a minus, behind a word or not.
 _MINUS, _SIGNED = r"(?<!\d)-\d+", r"(?<![^\W_])-\d+"
-_HYPHEN = re.compile(r"(?<!\d)-[^\W_]")
 _NUMBER = re.compile(r"\d+")
 _ZEROS = re.compile(r"(?<!\d)0+(?=\d)")
 # Images whose names are compared with all others, and how many of the others may be most like one of them.
 _LEARNED_FROM, _ALIKE = 12, 48
 # The share of the smaller side that a change has to fit.
 _MOST = 0.5
+# The share of names that may be of something else, as of a legend.
+_STRAY = 0.1
 # So many folders with one thing each are no chance.
 _FEW = 3
 # Views of one place, also at other times, and parts of a data set: what one holds belongs to none of another.
@@ -238,10 +239,15 @@ class _Sides:
                 continue
             own = [_rest(name, head, tail) for name in self.said[side]]
             cores = {_shape(rest) for rest, whole in own if whole}
-            if any(not whole and _shape(rest) in cores for rest, whole in own):
+            named = {rest for rest, whole in own if whole}
+            without = [rest for rest, whole in own if not whole and _shape(rest) in cores]
+            # Among many names one of something else, as of a legend, may look alike, but not by its number.
+            numbered = any(rest in named or _numbers(rest) for rest in without)
+            if numbered or len(without) > _STRAY * len(own):
                 return True
             # Where other names of the side end otherwise, words of any kind may be what they end with.
-            like: Callable[[Tokens], Sequence[str]] = _same if all(whole for _, whole in own) else _shape
+            every = sum(whole for _, whole in own) >= (1 - _STRAY) * len(own)
+            like: Callable[[Tokens], Sequence[str]] = _same if every else _shape
             alike = {(like(before), like(after)) for before, after in longer}
             for name in self.said[1 - side]:
                 rest, _ = _rest(name, *ends[1 - side])
@@ -563,16 +569,22 @@ def _in_others(keys: Iterable[str], files: Iterable[str]) -> bool:
 
 
 def _minus_signs(keys: Collection[str], files: Collection[str]) -> list[str]:
-    """What finds the numbers of each side that a minus stands before, which is a hyphen that other names have not."""
-    found = []
-    for side in (keys, files):
-        signed = sum(re.search(_SIGNED, key) is not None for key in side)
-        if any(re.search(_MINUS, key) for key in side) and not all(map(_HYPHEN.search, side)):
-            found.append(_MINUS)
-        else:
-            # Of rgb--1 and rgb-1 only one is a minus.
-            found.append(_SIGNED if 0 < signed < len(side) else "")
+    """What finds the numbers of each side with a minus: a hyphen without which another name of the side looks alike."""
+    found = [""] * 2
+    for side, names in enumerate((keys, files)):
+        stems = [key.rpartition("/")[2] for key in names]
+        stems, looks = [stem for stem in stems if re.search(_MINUS, stem)], frozenset(map(_look, stems))
+        # Of rgb--1 and rgb-1 only one is a minus.
+        for hyphen, number in ((r"(?<![^\W_])-(?=\d)", _SIGNED), (r"(?<=[^\W\d_])-(?=\d)", _MINUS)):
+            places = ((stem, at.span()) for stem in stems for at in re.finditer(hyphen, stem))
+            if any(_look(stem[:first] + stem[last:]) in looks for stem, (first, last) in places):
+                found[side] = number
     return [f"{one or _MINUS}|" if any(found) else "" for one in found]
+
+
+def _look(stem: str) -> str:
+    """A name with all words and numbers alike."""
+    return re.sub(r"[^\W\d_]+", "a", _NUMBER.sub("0", stem))
 
 
 def _folders_of_all(keys: Iterable[str]) -> frozenset[str]:

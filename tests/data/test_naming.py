@@ -166,6 +166,14 @@ def test_a_hyphen_that_all_names_have_is_no_minus(signed):
     assert matched(images, labels) == dict(zip(images, labels, strict=True))
 
 
+@pytest.mark.parametrize(("image", "label"), [("img_{}", "{}_mask"), ("{}_image", "{}_label"), ("rgb-{}", "{}.ah")])
+def test_a_legend_beside_the_labels_is_no_doubt(image, label):
+    words = ["ulm", "bonn", "north", "south", "site", "field", "plot", "road", "a", "b", "c", "3c4b", "12", "ulm_north"]
+    expected = {image.format(word): label.format(word) for word in words}
+    found = matched([*expected, "preview"], [*expected.values(), "legend"], partial=True)
+    assert found == expected
+
+
 def test_folders_of_both_sides_that_vary_belong_together_only_where_they_are_equal():
     images, labels = ["a/1", "a/2", "b/3", "b/4"], ["a/1_gt", "a/2_gt", "c/3_gt", "c/4_gt"]
     with pytest.raises(InputError):
