@@ -90,7 +90,7 @@ def test_tiles_have_keys_that_no_other_tile_has_and_cut_the_image(tmp_path):
 def test_a_working_size_and_tiles_are_not_had_together():
     assert tiling_of(DataOptions()) is None
     assert tiling_of(DataOptions(tile=Size(64, 64))) == Tiling(Size(64, 64), 0.25)
-    with pytest.raises(InputError, match=r"data\.size is 32x32 and data\.tile is 64x64") as caught:
+    with pytest.raises(InputError, match=r"`data\.size` is 32x32 and `data\.tile` is 64x64") as caught:
         tiling_of(DataOptions(tile=Size(64, 64), size=Size(32, 32)))
     assert caught.value.field == "data.tile"
 

@@ -53,6 +53,9 @@ class _Branch:
     def needed_rounds(self):
         return ("adapt-1",)
 
+    def training_keys(self):
+        return ("baseline", "adapt-1")
+
 
 @pytest.fixture
 def panel(show_panel):

@@ -74,7 +74,8 @@ def test_looking_for_it_loads_no_torch(session, opened):
 
 
 def test_a_request_for_it_runs_nothing_and_says_what_does_not_fit(tmp_path):
-    project = make_fake_project(tmp_path, until="mine", sections={"adapt": {"batch": 3, "accumulate": 2}})
+    adapt = {"batch": 3, "accumulate": 2, "stop_rounds": False}
+    project = make_fake_project(tmp_path, until="mine", sections={"adapt": adapt})
     run = BackgroundRun(project_events(project, RunRequest(estimate=True)))
     run.work()
     assert run.end.outcome == "failed" and "accumulate" in run.end.message and not run.end.detail, run.end

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 OPTIONS = {
     "student": {"net": "compact", "weights": "random"},
     "baseline": {"steps": 3, "batch": 2, "log_every": 1, "validate_every": 100},
-    "adapt": {"steps": 3, "batch": 2, "log_every": 1, "rounds": 1, "patches": False},
+    "adapt": {"steps": 3, "batch": 2, "log_every": 1, "rounds": 1, "patches": False, "stop_rounds": False},
 }
 
 
