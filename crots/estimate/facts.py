@@ -174,7 +174,9 @@ def stored(project: Project, keys: Iterable[str]) -> dict[str, StageEstimate]:
     for key in keys:
         entry = entries.get(made_for(project, key))
         # It can be measured again, so a damaged record is ignored.
-        if isinstance(entry, dict) and fits(entry, _Stored):
+        # A round that was expected not to be needed is, once there is a baseline that it follows.
+        unexpected = is_round(key) and project.record("baseline") is not None
+        if isinstance(entry, dict) and fits(entry, _Stored) and (entry["count"] or not unexpected):
             found[key] = StageEstimate(**{field.name: entry[field.name] for field in dataclasses.fields(StageEstimate)})
     return found
 

@@ -212,7 +212,7 @@ class Trial:
 
     def _round(self, bench: Workbench) -> StageEstimate:
         student, samples = bench.new_student(), in_parts(bench.dataset.samples, bench.tiling)
-        if _needs_no_round(bench):
+        if self._needs_no_round(bench):
             return StageEstimate("steps", 0, 0.0)
         from_source = bench.inputs.starts_from_source
         options = settle_round(bench, bench.config.adapt, student, len(samples), from_source=from_source)
@@ -231,10 +231,19 @@ class Trial:
         student, dataset = bench.new_student(), bench.validation
         bench.engine.place(student)
         seconds = self._image(bench, student) * (1.0 if bench.config.evaluate.flip else 0.5)
-        rounds = () if _needs_no_round(bench) else self.project.needed_rounds()
+        rounds = () if self._needs_no_round(bench) else self.project.needed_rounds()
         subjects = 2 + len(rounds)
         count = len(in_parts(dataset.samples, bench.tiling)) if dataset else 0
         return StageEstimate("images", count, subjects * seconds)
+
+    def _needs_no_round(self, bench: Workbench) -> bool:
+        """Whether the baseline will end the rounds; asked after the student was made.
+
+        One that is done has decided itself: rounds follow where an earlier version made it, or the source's weights
+        took its place.
+        """
+        undecided = self.project.record("baseline") is None
+        return undecided and bench.start != "trained" and bench.config.adapt.stop_rounds
 
     def _material(self, bench: Workbench, options: TrainingOptions) -> TrialMaterial:
         samples = in_parts(bench.dataset.samples, bench.tiling)

@@ -67,6 +67,17 @@ def test_rounds_that_will_not_be_needed_take_no_time(tmp_path):
     assert found.of("evaluate") == needed.of("evaluate") / 2, "source and baseline, of four"
 
 
+def test_rounds_that_follow_a_finished_baseline_after_all_take_time(tmp_path):
+    """Of a student that started afresh, as an earlier version made it: its rounds were estimated at nothing."""
+    project = world.black_box(tmp_path, data=world.with_validation(tmp_path), adapt={"stop_rounds": True})
+    before = by_ticks(project)
+    run(project, until="baseline")
+    (project.stage_folder("baseline") / "choice.json").unlink()
+    assert known_estimate(project) is None, "what was expected of the rounds holds no more"
+    found = by_ticks(project)
+    assert before.of("adapt-1") == 0 and found.of("adapt-1") == found.of("adapt-2") > 0
+
+
 def test_a_step_is_timed_as_it_will_be_run(tmp_path, monkeypatch):
     seen = []
     original = trial_module.BaselineLearner.step
