@@ -284,6 +284,16 @@ def test_a_student_that_starts_afresh_needs_no_round(tmp_path, guard):
     assert stages == ["mine", "adapt-1", "adapt-2", "evaluate", "export"]
 
 
+@pytest.mark.parametrize("keep_ema", [True, False])
+def test_where_no_round_follows_the_baseline_its_student_is_exported_whatever_was_asked_for(tmp_path, keep_ema):
+    """The teacher was asked for, which a baseline has none of."""
+    project = world.black_box(
+        tmp_path, baseline={"keep_ema": keep_ema}, adapt={"stop_rounds": True}, export={"weights": "teacher"}
+    )
+    assert run(project)[-1].message == ""
+    assert student_of(project, "baseline")[1] == world.weights_of(project.folder / "export/adapted.safetensors")[1]
+
+
 def test_labels_that_do_not_fit_are_refused_before_the_first_stage(tmp_path):
     project = world.white_box(tmp_path, data=world.with_validation(tmp_path))
     for label in (tmp_path / "truth").rglob("*.png"):

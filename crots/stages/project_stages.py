@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from crots.arrays import Array
 from crots.artefacts import LABEL_IDS, STUDENT, TEACHER, stage_kind
@@ -308,12 +308,9 @@ def run_evaluate(project: Project, bench: Workbench, context: Context) -> Iterat
             "no validation images are named; give `data.val_images` and `data.val_labels`", field="data.val_images"
         )
     options = bench.config.evaluate
-    file = STUDENT if options.weights == "student" else TEACHER
     subjects = [Subject("source", partial(source_predict, bench))] if source_can_be_scored(bench) else []
     for key in project.training_keys():
-        # The baseline has no teacher.
-        name = STUDENT if key == "baseline" else file
-        path = project.stage_folder(key) / name
+        path = model_path(project, key, options.weights)
         load = partial(model_predict, bench, path, flip=options.flip)
         oracle, chosen = bench.load_student(path).card.oracle, project.choice(key)
         subjects.append(Subject(key, load, oracle=oracle, choice=hindsight(chosen) if chosen else None))
@@ -326,6 +323,11 @@ def run_evaluate(project: Project, bench: Workbench, context: Context) -> Iterat
         device=bench.engine.name,
     )
     return with_notes(evaluate_subjects(job, context), bench)
+
+
+def model_path(project: Project, key: str, weights: Literal["student", "teacher"]) -> Path:
+    """The file of a training stage's model: of the baseline always the student, since only a round needs a teacher."""
+    return project.stage_folder(key) / (STUDENT if key == "baseline" or weights == "student" else TEACHER)
 
 
 def hindsight(choice: Mapping[str, Any]) -> dict[str, Any]:
@@ -379,10 +381,9 @@ def model_predict(bench: Workbench, path: Path, *, flip: bool) -> Predict:
 
 
 def run_export(project: Project, bench: Workbench, context: Context) -> Iterator[Event]:
-    """Writes the last round's model for other programs."""
+    """Writes the model of the last training stage for other programs."""
     options = bench.config.export
-    file = STUDENT if options.weights == "student" else TEACHER
-    model = bench.load_student(project.stage_folder(project.training_keys()[-1]) / file)
+    model = bench.load_student(model_path(project, project.training_keys()[-1], options.weights))
     images = first_images(bench, open_material(project, bench).samples)
     out = project.work_folder("export")
     targets = {name: out / f"adapted.{SUFFIXES[name]}" for name in options.formats}
