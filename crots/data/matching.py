@@ -6,10 +6,12 @@ common (`crots.data.naming`): see `match`.
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from difflib import SequenceMatcher
 from pathlib import Path
 
 from crots.data.naming import Undecided, composed, learned_pairs, shared_folders
@@ -27,6 +29,8 @@ _UPLOADED = re.compile(r"(?:(?<=/)|^)[0-9a-f]{8}-(?=[^/]+$)")
 # From this share of the smaller side on, files are named as their images.
 _MOST = 0.5
 _SEVERAL = 2
+# Pairs of one change are all alike: so many are looked at.
+_LOOKED_AT = 12
 # What distinguishes the kinds of label files of Cityscapes.
 ENDINGS = ("_labelTrainIds", "_labelIds", "_color", "_instanceIds", "_instanceTrainIds")
 # Cityscapes' names of images, also of those to which fog or rain were added, and of labels.
@@ -207,15 +211,26 @@ def _refuse_kinds(
             others = learned_pairs(images, rest) if images and rest else {}
         except Undecided:
             others = {}
+        alike = [pair for pair in itertools.islice(others.items(), _LOOKED_AT) if _differ_in_kind(*pair, found)]
         # One is nobody's pattern.
-        if len(others) >= _SEVERAL:
-            key, name = next(iter(others.items()))
+        if len(alike) >= _SEVERAL:
+            key, name = alike[0]
             kinds["other"] = f"{name} for {key}"
     if len(kinds) >= _SEVERAL:
         raise InputError(
             f"{folder}: {what}s of several kinds, {some(sorted(kinds.values()))}; found {some(keys)} and "
             f"{some(sorted(files))}, expected one kind for all; give a folder that holds no others"
         )
+
+
+def _differ_in_kind(key: str, name: str, found: Collection[str]) -> bool:
+    """Whether a file is another kind's of the image, and not one of another image: a run beside a swim, b/1 beside c/1.
+
+    What the image's name does not share with the file's is then the same in those of the images that have a file.
+    """
+    at = SequenceMatcher(None, key, name, autojunk=False).find_longest_match()
+    head, tail = key[: at.a], key[at.a + at.size :]
+    return all(other.startswith(head) and other.endswith(tail) for other in found)
 
 
 def _kind(key: str, name: str) -> str:

@@ -147,6 +147,24 @@ def test_labels_of_two_kinds_are_not_mixed(ends, first, options):
         )
 
 
+@pytest.mark.parametrize(
+    ("image", "label"),
+    [("{0}/{1}", "{0}/{1}"), ("{0}/{0}_{1}_leftImg8bit", "{0}/{0}_{1}_gtFine_labelIds"), ("{0}_{1}", "{0}_{1}"),
+     ("{0}_{1}", "{0}_{1}_mask"), ("rgb/{0}/{1}", "gt/{0}/{1}"), ("{1}_{0}_image", "{1}_{0}_label")],
+)  # fmt: skip
+@pytest.mark.parametrize("other", ["zurich", "weimar"])
+def test_labels_of_other_scenes_beside_those_of_the_images_are_no_other_kind(image, label, other):
+    """They were taken for labels of another kind of the images that have none, and all labels were refused."""
+    names = {
+        image.format(scene, number): label.format(scene, number)
+        for scene in ("aachen", "bochum")
+        for number in range(5)
+    }
+    expected = {one: file for one, file in names.items() if "aachen" in one}
+    labels = [*expected.values(), *(label.format(other, number) for number in range(5))]
+    assert matched(names, labels, partial=True) == expected
+
+
 def test_an_ordinal_is_one_word():
     images = ["rgb-IMG_30_1", "rgb-IMG_30", "rgb-IMG_2_1", "rgb-IMG_2"]
     found = matched(images, ["IMG_2_1stHO", "IMG_30_1stHO"], partial=True)
