@@ -41,6 +41,11 @@ _OTHERS = (
     frozenset({"left", "right", "front", "rear", "back", "top", "bottom"}),
     frozenset({"train", "training", "val", "valid", "validation", "test", "testing"}),
 )
+# An image that was turned or mirrored shows other things where the label of the original has them.
+_TURNED = frozenset({
+    "flip", "flipped", "hflip", "vflip", "fliplr", "flipud", "mirror", "mirrored", "rot", "rotate", "rotated",
+    "transpose", "transposed",
+})  # fmt: skip
 # From this share of the best change's fits on, a rival is a doubt and no chance.
 _RIVAL = 0.2
 
@@ -422,7 +427,9 @@ def _words(tokens: Tokens) -> list[str]:
 
 
 def _are_others(one: Collection[str], other: Collection[str]) -> bool:
-    """Whether two parts of names say that one thing is not the other: left and right, train and val."""
+    """Whether two parts of names say that one thing is not the other: left and right, flipped or as it was."""
+    if _TURNED.isdisjoint(one) != _TURNED.isdisjoint(other):
+        return True
     return any(group.intersection(one) and group.intersection(other).difference(one) for group in _OTHERS)
 
 

@@ -165,6 +165,17 @@ def test_labels_of_other_scenes_beside_those_of_the_images_are_no_other_kind(ima
     assert matched(names, labels, partial=True) == expected
 
 
+@pytest.mark.parametrize("turned", ["{}_flip", "hflip_{}", "{}_Mirrored", "{}_rot90", "aug/rotated_{}"])
+def test_an_image_that_was_turned_has_not_the_label_of_the_original(turned):
+    """Where all images are such copies, nothing else tells them from their originals."""
+    images = [turned.format(number) for number in range(1, 6)]
+    assert matched(images, [f"{number}_mask" for number in range(1, 6)], partial=True) == {}
+    with pytest.raises(InputError, match="found no label for 5 of 5 images"):
+        matched(images, [f"{number}_mask" for number in range(1, 6)])
+    labels = {image: f"{image}_mask" for image in images}
+    assert matched(labels, labels.values()) == labels
+
+
 def test_an_ordinal_is_one_word():
     images = ["rgb-IMG_30_1", "rgb-IMG_30", "rgb-IMG_2_1", "rgb-IMG_2"]
     found = matched(images, ["IMG_2_1stHO", "IMG_30_1stHO"], partial=True)
