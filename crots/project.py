@@ -64,7 +64,13 @@ class _Choice(TypedDict):
 
 
 class Project:
-    """A project folder. Every path of its layout is given here and nowhere else."""
+    """A project folder. Every path of its layout is given here and nowhere else.
+
+    Attributes:
+        may_end_at_baseline: a baseline may decide that no round follows it.
+    """
+
+    may_end_at_baseline = True
 
     def __init__(self, folder: Path, config: ProjectConfig) -> None:
         self.folder = folder
@@ -216,6 +222,8 @@ class Project:
 
     def ends_rounds(self, key: str) -> str:
         """Returns why no round is needed after a finished stage; empty if one is."""
+        if key == "baseline" and not self.may_end_at_baseline:
+            return ""
         choice = self.choice(key) if self.config.adapt.stop_rounds else None
         ends = str(choice.get("ends_rounds", "")) if choice else ""
         # Of a baseline earlier versions wrote it like this and read it nowhere: its rounds were run, and are wanted.

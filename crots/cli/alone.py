@@ -175,6 +175,9 @@ class Desk:
 class Loose(InPlace):
     """No project: the stages write to the folder that the user names."""
 
+    # The user decides what follows.
+    may_end_at_baseline = False
+
     def stage_folder(self, key: str) -> Path:
         """The output folder."""
         return self.folder

@@ -34,6 +34,9 @@ class Branch(Project):
         places: the folders of stages that others own.
     """
 
+    # Rounds follow every baseline: they are what is compared.
+    may_end_at_baseline = False
+
     def __init__(self, project: Project, config: ProjectConfig, home: Path, places: Mapping[str, Path]) -> None:
         super().__init__(project.folder, config)
         self.project, self._home, self.places = project, home, dict(places)
@@ -60,10 +63,6 @@ class Branch(Project):
         """
         check_place(self.folder, self.home, "folder")
         check_place(self.home, self.events_path, "file")
-
-    def ends_rounds(self, key: str) -> str:
-        """As of a project, but rounds follow every baseline: they are what is compared."""
-        return "" if key == "baseline" else super().ends_rounds(key)
 
     def noted_inputs(self, key: str) -> Iterator[dict[str, Any]]:
         """Those of its own stages, and of the project's, which it may share."""

@@ -141,7 +141,7 @@ def distil(project: Project, bench: Workbench, context: Context, data: Material)
     if trained:
         blend_statistics(bench, student, data, context)
     ends_rounds = "" if trained else NO_ROUND
-    if ends_rounds and bench.config.adapt.stop_rounds:
+    if ends_rounds and bench.config.adapt.stop_rounds and project.may_end_at_baseline:
         bench.note(f"no round follows, since {ends_rounds}")
     run = training_run(project, bench, options, context, student, data, trained=trained, ends_rounds=ends_rounds)
     return distil_student(BaselineJob(student, data, bench.engine, options, run, trained), context)

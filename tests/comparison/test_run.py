@@ -381,6 +381,17 @@ def test_rounds_that_are_not_needed_are_neither_run_nor_counted(tmp_path, monkey
     assert stages_run(job.folder) == ["adapt-1", "adapt-1", "adapt-2", "baseline"]
 
 
+def test_rounds_of_a_student_that_started_afresh_are_compared_and_nobody_says_otherwise(tmp_path):
+    """Its baseline said that no round follows, and the rounds followed."""
+    project = world.black_box(tmp_path, data=world.with_validation(tmp_path), adapt={"stop_rounds": True})
+    job = CompareJob(project, chosen_methods(("baseline", "recommended")), (4,))
+    events = list(run_comparison(job))
+    assert events[-1].outcome == "completed" and "adapt-1" in stages_run(job.folder)
+    said = [event.text for event in world.of(events, Note)]
+    said += [path.read_text() for path in job.folder.rglob("events.jsonl")]
+    assert any("random weights" in text for text in said) and not any("no round follows" in text for text in said)
+
+
 def test_several_workers_are_refused(tmp_path, monkeypatch):
     given = {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "MASTER_ADDR": "localhost", "MASTER_PORT": "1"}
     for name, value in given.items():
