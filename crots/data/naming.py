@@ -217,7 +217,7 @@ class _Sides:
             # Folders tell images apart: scene_1/rgb and scene_1/labels.
             return _numbers(cut[0]) == _numbers(cut[1]) and self.of_all(change)
         words, numbers = [set(_words(part)) for part in cut], [_numbers(part) for part in cut]
-        if numbers[0] == numbers[1]:
+        if all(_numbers(one) == _numbers(other) for one, other in zip(*change.ends, strict=True)):
             return True
         exact = self.form is _Form.EXACT
         alone = [_stand_alone(part) if exact else bool(own) for part, own in zip(cut, numbers, strict=True)]
@@ -251,7 +251,7 @@ class _Sides:
             if numbered or len(without) > _STRAY * len(own):
                 return True
             # Where other names of the side end otherwise, words of any kind may be what they end with.
-            every = sum(whole for _, whole in own) >= (1 - _STRAY) * len(own)
+            every = sum(whole for _, whole in own) >= max((1 - _STRAY) * len(own), _FEW)
             like: Callable[[Tokens], Sequence[str]] = _same if every else _shape
             alike = {(like(before), like(after)) for before, after in longer}
             for name in self.said[1 - side]:
@@ -341,7 +341,9 @@ def learned_pairs(keys: Sequence[str], files: Sequence[str]) -> dict[str, str]:
         if max(good.values(), default=0) <= len(best):
             continue
         fits = {change: count for change, count in fits.items() if count and not sides.telling(change)}
-        good = {change: count for change, count in good.items() if change in fits}
+        # What fits as many names as the best, and tells them apart, is a doubt about that too.
+        refused = max((count for change, count in good.items() if change not in fits), default=0)
+        good = {change: count for change, count in good.items() if change in fits and count > refused}
         try:
             found = _decided(sides, good, fits) if good else {}
         except _Rivals as several:
@@ -494,9 +496,10 @@ def _forms(keys: Sequence[str], files: Sequence[str]) -> Iterator[_Sides]:
     images, others = ([_Name(key, (), tokens) for key, tokens in side] for side in flat)
     yield _Sides(images, others, _Form.FLAT)
     words = [frozenset(token for _, tokens in side for token in tokens) for side in flat]
-    own = [_words_of_all(tokens for _, tokens in flat[side]) - words[1 - side] for side in (0, 1)]
+    roles = [_words_of_all(tokens for _, tokens in side) for side in flat]
+    own = [roles[side] - words[1 - side] for side in (0, 1)]
     # If there are several, as in row1_col2 and y1_x2, the numbers may have changed places.
-    if max(map(len, own)) != 1 or _are_others(*own):
+    if max(map(len, own)) != 1 or _are_others(roles[0] - roles[1], roles[1] - roles[0]):
         return
     behind = [_numbers_behind(side, word) for side, word in zip(flat, own, strict=True)]
     if all(behind) and behind[0] != behind[1]:
