@@ -69,10 +69,11 @@ A label or prediction belongs to the image with the same relative path. If there
 by the part of their names that they share: `x_image` and `x_label`, `21_training` and `21_manual1`, `x` and `x_mask`,
 `x.jpg` and `x.jpg.png`. One change of names is learned for all: it has to fit at least half of the images or files,
 whichever are fewer, and what it takes off a name must not tell images apart: `x_edit` is not given the label of `x`,
-nor `x_day` that of `x_night`. Zeros before a number do not count, nor how accents are written; folders that both sides
-have must agree. If the names are ambiguous, or files are of several kinds (`x_label` and `y_instance`), an error lists
-examples of both. Several images that were made of one frame of Cityscapes (by added fog or rain) share its label;
-images of the right camera have none. Masks in the folder of the images are not taken for images.
+nor `x_day` that of `x_night`, nor `x_flip` or `x_rot90` that of the original. Zeros before a number do not count, nor
+how accents are written; folders that both sides have must agree. If the names are ambiguous, or files are of several
+kinds (`x_label` and `y_instance`), an error lists examples of both. Several images that were made of one frame of
+Cityscapes (by added fog or rain) share its label; images of the right camera have none. Masks in the folder of the
+images are not taken for images.
 """
 _ENCODINGS = """A layout is recognised from its root, a part of it, or a folder that holds the root; `--layout`
 chooses one.
