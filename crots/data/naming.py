@@ -41,7 +41,7 @@ _OTHERS = (
     frozenset({"left", "right", "front", "rear", "back", "top", "bottom"}),
     frozenset({"train", "training", "val", "valid", "validation", "test", "testing"}),
 )
-# An image that was turned or mirrored shows other things where the label of the original has them.
+# What copies of images are called that the labels of their originals do not fit.
 _TURNED = frozenset({
     "flip", "flipped", "hflip", "vflip", "fliplr", "flipud", "mirror", "mirrored", "rot", "rotate", "rotated",
     "transpose", "transposed",
