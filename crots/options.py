@@ -305,7 +305,9 @@ class EvaluateOptions:
 
     flip: bool = option(False, "Add the prediction of the mirrored image.", title="Average with the mirrored image")
     weights: Literal["student", "teacher"] = option(
-        "student", "Whether the student or the teacher is scored.", title="Model to score"
+        "student",
+        "Whether the student or the teacher is scored; of the baseline always the student.",
+        title="Model to score",
     )
     batch: int = _inference_batch()
 
@@ -320,7 +322,9 @@ class ExportOptions:
         choices=("pth", "safetensors", "onnx", "torchscript", "huggingface"),
     )
     weights: Literal["student", "teacher"] = option(
-        "student", "Whether the student or the teacher is exported.", title="Model to export"
+        "student",
+        "Whether the student or the teacher is exported; of the baseline always the student.",
+        title="Model to export",
     )
     images: int = option(
         4,
