@@ -196,7 +196,10 @@ class ProjectActions(QObject):
     def _reported(self, page: Path) -> None:
         self._reporting = False
         self.changed.emit()
-        if not QDesktopServices.openUrl(QUrl.fromLocalFile(str(page))):
+        if QDesktopServices.openUrl(QUrl.fromLocalFile(str(page))):
+            # A browser may fail without a word.
+            self._session.notice.emit(f"The report is {page}")
+        else:
             self.tell("Report", f"No browser opened it; the report is {page}")
 
     def _not_reported(self, error: Exception) -> None:

@@ -134,6 +134,10 @@ class PatchGallery:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def fits(self, classes: ClassSet) -> bool:
+        """Whether a class set has all classes of the patches; they may have been cut for another set."""
+        return all(number < len(classes) for row in self.rows for number in (*row.classes, *row.pixels))
+
     def picture(self, row: PatchRow) -> Path:
         """Returns the file of a patch."""
         return self.folder / PATCHES / f"{row.name}.png"

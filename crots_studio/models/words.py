@@ -53,15 +53,16 @@ def without_remedy(message: str) -> str:
     return message[: found.start()] if found and "`" in found[0] else message
 
 
-def fault_text(error: BaseException, *, offered: bool = False) -> str:
+def fault_text(error: BaseException, *, offered: bool = False, beside: str = "") -> str:
     """Returns the message of an error as the window calls the options; the kind of an error that has none.
 
     Args:
         error: whose message it is.
         offered: an offer beside it sets what the message says to set, which is left out.
+        beside: the option beside which it stands: its name is left out where it leads the message.
     """
     message = without_remedy(str(error)) if offered else str(error)
-    return in_window(message) or type(error).__name__
+    return in_window(message.removeprefix(f"{beside}: ")) or type(error).__name__
 
 
 def _named(option: str) -> str:

@@ -361,7 +361,8 @@ def _read(project: Project) -> tuple[MinedPatches, Corrections]:
     classes = classes_of(project)
     statistics = read_statistics(project.stage_folder("pseudo-label"), classes)
     gallery = PatchGallery.open(project.stage_folder("mine"))
-    found = MinedPatches(classes, statistics, gallery, _published(project))
+    shown = gallery if gallery.fits(classes) else PatchGallery(gallery.folder)
+    found = MinedPatches(classes, statistics, shown, _published(project))
     return found, Corrections(project.corrections_path)
 
 

@@ -16,7 +16,7 @@ from crots.trust import Code
 from crots_studio import theme
 from crots_studio.models.option_form import shown
 from crots_studio.models.project_form import Offer
-from crots_studio.models.words import fault_text, in_window
+from crots_studio.models.words import fault_text
 from crots_studio.panels.setup.class_set_box import ClassSetBox
 from crots_studio.panels.setup.finding_label import FindingLabel
 from crots_studio.panels.setup.trust import ask_trust
@@ -74,7 +74,7 @@ class SetupFields:
         except InputError as error:
             self.refused.add(field)
             # The option's name stands beside it already.
-            self._report(name, in_window(str(error).removeprefix(f"{error.field}: ")))
+            self._report(name, fault_text(error, beside=error.field or ""))
         else:
             self.refused.discard(field)
             self._report(name, "")

@@ -46,6 +46,14 @@ def names(panel):
     return list(panel.arranged)
 
 
+def test_patches_of_a_set_with_more_classes_are_not_shown(qtbot, panel, opened, session):
+    session.opened.set_options({"task.classes": "vessels"})
+    qtbot.waitUntil(lambda: panel.gallery.thumbnails.rowCount() == 0, timeout=10_000)
+    qtbot.waitUntil(lambda: "Pseudo-labels" in panel.gallery.empty_text, timeout=10_000)
+    # The pictures were painted with names that the set lacks, which ended the process.
+    panel.gallery.grab()
+
+
 def test_without_a_project_it_says_what_to_do(panel):
     assert "project" in panel.gallery.empty_text
     assert not panel.rare.cut_button.isEnabled()
