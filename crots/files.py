@@ -29,7 +29,7 @@ _WAITS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 _POINTER = b"version https://git-lfs"
 # How libraries in Rust and C++ word the system's message.
 _FULL = re.compile(r"No space left on device|Disk quota exceeded")
-_OS_ERROR = re.compile(r"os error (\d{1,5})\b")
+_OS_ERROR = re.compile(r"\b(?:os error |Os \{ code: )(\d{1,5})\b")
 # Bytes that are left on a disk if a write failed because it is full.
 _NEXT_TO_NOTHING = 2**16
 _CAUSES = {
