@@ -285,11 +285,6 @@ class Trial:
         return evaluations * seen * (scored + validated)
 
 
-def _needs_no_round(bench: Workbench) -> bool:
-    """Whether the baseline will end the rounds; asked after the student was made."""
-    return bench.start != "trained" and bench.config.adapt.stop_rounds
-
-
 def _of_steps(bench: Workbench, options: TrainingOptions, seconds: float, extra: float) -> StageEstimate:
     seen = options.crop or bench.size
     each = f"{options.batch} {'crops' if options.crop else 'images'} of {seen}"
