@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from PySide6.QtCore import QObject
 from PySide6.QtGui import QAction, QActionGroup, QKeySequence
 from PySide6.QtWidgets import QMainWindow, QMenu
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 Keys = QKeySequence.StandardKey | str
 
 
-class Menus:
+class Menus(QObject):
     """Builds the menus of a window; each entry calls a method of `ProjectActions` or of the session.
 
     Args:
@@ -40,6 +41,8 @@ class Menus:
     """
 
     def __init__(self, window: QMainWindow, session: Session, project_actions: ProjectActions) -> None:
+        # A QObject, so that the session lets go of it when the window is gone.
+        super().__init__(window)
         self._window, self._session, self._project_actions = window, session, project_actions
         self.actions: dict[str, QAction] = {}
         # Actions that show a part of the workspace, which the welcome page does not have.

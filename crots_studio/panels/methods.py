@@ -103,7 +103,7 @@ class MethodsPanel(QWidget):
         session.run.busy_changed.connect(self._busy)
         session.theme_changed.connect(self._fill)
         for signal in (session.opened.config_changed, session.run.blocker_changed, session.run.changed):
-            signal.connect(lambda *_: self._enable())
+            signal.connect(self._enable)
 
     # The table.
 

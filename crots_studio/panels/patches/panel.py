@@ -111,7 +111,7 @@ class PatchPanel(QWidget):
         self.redo_button.clicked.connect(self.redo)
         self._session.opened.project_changed.connect(self._reload)
         self._session.opened.config_changed.connect(self._config_changed)
-        self._session.opened.status_changed.connect(lambda _: self._say_why_empty())
+        self._session.opened.status_changed.connect(self._say_why_empty)
         self._session.run.events_arrived.connect(self._events)
 
     # Reading.
