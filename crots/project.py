@@ -229,6 +229,17 @@ class Project:
         # Of a baseline earlier versions wrote it like this and read it nowhere: its rounds were run, and are wanted.
         return "" if key == "baseline" and ends.startswith(_OF_A_ROUND) else ends
 
+    def needless(self, key: str) -> str:
+        """Returns why no other stage reads the result of this one, although it is a stage; empty where one does."""
+        trained = self.training_keys()
+        if key in self.round_keys():
+            return "" if key in trained else self.ends_rounds(trained[-1])
+        if key != "mine":
+            return ""
+        if len(trained) == 1:
+            return "only rounds train on hard patches, and none is needed"
+        return "" if self.config.adapt.patches else "`adapt.patches` is false, so that no round trains on hard patches"
+
     def choice(self, key: str) -> dict[str, Any] | None:
         """Returns the checkpoint that a finished training stage kept and why, None if it did not choose."""
         if not self.record_path(key).exists():

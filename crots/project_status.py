@@ -74,13 +74,19 @@ class _States:
 
     def status(self, key: str, before: Mapping[str, State]) -> StageStatus:
         """Returns the state of a stage, given those before it."""
+        found = self._found(key, before)
+        # Any stage can be run by name. Patches are also looked at and corrected, so that those that are there count.
+        if found.state == "running" or (key == "mine" and found.state == "done"):
+            return found
+        if not (reason := self._project.needless(key)):
+            return found
+        there = "; the result of an earlier run is not used" if self._project.record(key) else ""
+        return StageStatus(key, "not needed", reason + there)
+
+    def _found(self, key: str, before: Mapping[str, State]) -> StageStatus:
+        """The state of a stage as its files and records have it."""
         project, ending = self._project, self._endings.get(key)
-        trained = project.training_keys()
-        if key in project.round_keys() and key not in trained:
-            return StageStatus(key, "not needed", project.ends_rounds(trained[-1]))
         record = project.record(key)
-        if key == "mine" and len(trained) == 1 and not record and not project.started_path(key).exists():
-            return StageStatus(key, "not needed", "only rounds train on hard patches, and none is needed")
         status = partial(StageStatus, key, done=ending.done if ending else 0, total=ending.total if ending else 0)
         if project.started_path(key).exists() and (unfinished := self._unfinished(key, record)):
             return status(*unfinished)

@@ -66,13 +66,14 @@ def run_project(
             if not todo:
                 continue
             lost = "" if resume else workers.from_first(partial(dropped, project, key))
-            notes = (Remark(lost, "warning"),) if lost else ()
+            unused = workers.from_first(partial(_unused, project, key))
+            notes = tuple(Remark(text, "warning") for text in (lost, unused) if text)
             context = Context(key, control, resume=resume, log=log if workers.first else None, notes=notes)
             body = partial(_begun, project, stage_events)
             if not tried:
                 body, tried = partial(_tried, project, keys[keys.index(key) :], body), True
             if (measure or budgeted) and workers.world == 1:
-                body = partial(_measured, project, keys[keys.index(key) :], body)
+                body = partial(_measured, project, keys[keys.index(key) :], only is not None, body)
                 measure = budgeted = False
             record = partial(project.finish, key) if workers.first else None
             for event in run_stage(body, context, record=record):
@@ -95,6 +96,15 @@ def _due(project: Project, key: str, asked: bool) -> tuple[bool, bool]:
     # The active run is this one.
     state = next(status.state for status in statuses(project, busy=False) if status.key == key)
     return asked or state not in ("done", "not needed"), project.resumable(key)
+
+
+def _unused(project: Project, key: str) -> str:
+    """Says that the result of a stage that was asked for will not be used; empty where it will be."""
+    if not (reason := project.needless(key)):
+        return ""
+    if key == "mine":
+        return f"no stage will use these patches: {reason}"
+    return f"evaluation and export will not use this round, but {project.training_keys()[-1]}: {reason}"
 
 
 def _begun(project: Project, stage_events: Callable[[Project, Context], Iterator[Event]], context: Context) -> Any:
@@ -142,12 +152,15 @@ def _try_inputs(project: Project, keys: tuple[str, ...]) -> None:
         tried_labels(inputs.validation, inputs.classes)
 
 
-def _measured(project: Project, keys: tuple[str, ...], body: StageBody, context: Context) -> Iterator[Event]:
+def _measured(
+    project: Project, keys: tuple[str, ...], asked: bool, body: StageBody, context: Context
+) -> Iterator[Event]:
     """Begins a stage after the estimate of the run."""
-    return body(dataclasses.replace(context, notes=(*context.notes, *map(Remark, _estimated(project, keys, context)))))
+    estimated = map(Remark, _estimated(project, keys, asked, context))
+    return body(dataclasses.replace(context, notes=(*context.notes, *estimated)))
 
 
-def _estimated(project: Project, keys: tuple[str, ...], context: Context) -> tuple[str, ...]:
+def _estimated(project: Project, keys: tuple[str, ...], asked: bool, context: Context) -> tuple[str, ...]:
     """Returns the estimate in words; the run goes on without one where a stage fails in its trial.
 
     Raises:
@@ -158,7 +171,7 @@ def _estimated(project: Project, keys: tuple[str, ...], context: Context) -> tup
     from crots.estimate.trial import Stopwatch
 
     try:
-        plan = decide_options(project, keys, Stopwatch(check=context.check), busy=False)
+        plan = decide_options(project, keys, Stopwatch(check=context.check), busy=False, asked=asked)
     except Stopped:
         raise NotBegun from None
     except InputError:

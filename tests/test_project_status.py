@@ -188,6 +188,30 @@ def test_no_round_and_no_patches_are_needed_after_a_baseline_that_ends_the_round
     assert states(project)["adapt-1"] == "ready"
 
 
+def test_patches_that_no_round_needs_are_not_cut_again(project):
+    complete(project, "pseudo-label")
+    choose(project, "baseline", ends_rounds="it started afresh")
+    complete(project, "mine")
+    project.config = override(project.config, {"mine.min_pixels": 7})
+    (mine,) = (status for status in statuses(project) if status.key == "mine")
+    assert mine.state == "not needed" and "the result of an earlier run is not used" in mine.reason
+    # The same of work that was begun.
+    project.begin("mine")
+    assert states(project)["mine"] == "not needed"
+    # A run of it by name is seen.
+    EventLog(project.events_path).append(StageStarted(stage="mine", total=1, unit="images"))
+    assert {status.key: status.state for status in statuses(project, busy=True)}["mine"] == "running"
+
+
+def test_without_training_on_patches_none_are_cut(project):
+    complete(project, "pseudo-label", "baseline")
+    assert states(project)["mine"] == "ready"
+    project.config = override(project.config, {"adapt.patches": False})
+    found = {status.key: status for status in statuses(project)}
+    assert found["mine"].state == "not needed" and "`adapt.patches`" in found["mine"].reason
+    assert found["adapt-1"].state == "ready"
+
+
 def test_a_finished_project_of_an_earlier_version_keeps_its_round(project):
     """Its baseline said why no round should follow, which nobody read: its model was to be replaced by the baseline."""
     complete(project, "pseudo-label", "baseline", "mine", "adapt-1", "adapt-2", "export")

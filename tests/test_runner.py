@@ -279,6 +279,17 @@ def test_a_student_that_starts_afresh_needs_no_round(tmp_path, guard):
     # The user may have them all the same.
     (last,) = run(project, only="adapt-1")
     assert (last.exit_code, last.message) == (2, "adapt-1: mine, whose result it reads, is not done; run that first")
+    asked = [*run(project, only="mine"), *run(project, only="adapt-1")]
+    assert ends(asked) == {"mine": "completed", "adapt-1": "completed"}
+    (mine,), (first,) = (
+        [event.text for event in world.of(asked, Note, key) if "will not use" in event.text or "no stage" in event.text]
+        for key in ("mine", "adapt-1")
+    )
+    assert mine.startswith("no stage will use these patches") and "but baseline" in first
+    assert states(project)["adapt-1"] == "not needed" and run(project) == []
+    # Stale patches are not cut again for no round.
+    project = world.change(project, mine__min_pixels=7)
+    assert run(project) == [] and states(project)["mine"] == "not needed"
     events = run(world.change(project, adapt__stop_rounds=False))
     stages = [event.stage for event in world.of(events, StageStarted)]
     assert stages == ["mine", "adapt-1", "adapt-2", "evaluate", "export"]

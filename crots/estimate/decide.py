@@ -50,7 +50,12 @@ class Plan:
 
 
 def decide_options(
-    project: Project, keys: Iterable[str], watch: Stopwatch | None = None, *, busy: bool | None = None
+    project: Project,
+    keys: Iterable[str],
+    watch: Stopwatch | None = None,
+    *,
+    busy: bool | None = None,
+    asked: bool = False,
 ) -> Plan:
     """Decides options left open, for stages that have not begun, and stores the decisions in the project.
 
@@ -61,15 +66,16 @@ def decide_options(
         keys: of the stages that are to be run.
         watch: measures times, and checks for a stop.
         busy: whether a run is in progress; None checks.
+        asked: the stages were asked for by name, as in `left_to_do`.
 
     Raises:
         CrotsError: the inputs of a stage do not fit, or the time budget is too small.
         Stopped: the user asked to stop.
     """
-    left = left_to_do(project, keys, busy=busy)
+    left = left_to_do(project, keys, busy=busy, asked=asked)
     fresh = [key for key in left if not project.resumable(key)]
     notes = [*_choose_precision(project, fresh, left, watch), *_fit(project, fresh, left, watch)]
-    return Plan(estimate_stages(project, left, watch, busy=busy), tuple(notes))
+    return Plan(estimate_stages(project, left, watch, busy=busy, asked=asked), tuple(notes))
 
 
 def _variant(project: Project, key: str, **options: str) -> Project:

@@ -195,12 +195,25 @@ def _entries(project: Project) -> dict[str, Any]:
 
 
 def left_to_do(
-    project: Project, keys: Iterable[str], *, busy: bool | None = None, status: Sequence[StageStatus] | None = None
+    project: Project,
+    keys: Iterable[str],
+    *,
+    busy: bool | None = None,
+    status: Sequence[StageStatus] | None = None,
+    asked: bool = False,
 ) -> dict[str, int]:
-    """Returns the timed stages that are not done, each with the units that an interrupted run has finished."""
+    """Returns the timed stages that will run, each with the units that an interrupted run has finished.
+
+    Args:
+        project: whose stages.
+        keys: of the stages to consider.
+        busy: whether a run is in progress; None checks.
+        status: the states of all stages; None finds them.
+        asked: the stages were asked for by name, and run even where they are done or not needed.
+    """
     keys = [key for key in keys if stage_kind(key) in TIMED]
     states = {stage.key: stage for stage in status or statuses(project, busy=busy)}
-    open_keys = [key for key in keys if states[key].state not in ("done", "not needed")]
+    open_keys = [key for key in keys if asked or states[key].state not in ("done", "not needed")]
     begun = ("interrupted", "failed", "running")
     return {key: states[key].done if states[key].state in begun and project.resumable(key) else 0 for key in open_keys}
 

@@ -10,21 +10,27 @@ from crots.project import Project
 
 
 def estimate_stages(
-    project: Project, keys: Iterable[str], watch: Stopwatch | None = None, *, busy: bool | None = None
+    project: Project,
+    keys: Iterable[str],
+    watch: Stopwatch | None = None,
+    *,
+    busy: bool | None = None,
+    asked: bool = False,
 ) -> Estimate:
-    """Estimates the time of the stages that are not done; measurements are stored in the project.
+    """Estimates the time of the stages that will run; measurements are stored in the project.
 
     Args:
         project: with its options.
         keys: of the stages that are to be run.
         watch: measures times, and checks for a stop.
         busy: whether a run is in progress; None checks.
+        asked: the stages were asked for by name, as in `left_to_do`.
 
     Raises:
         CrotsError: the inputs of a stage do not fit.
         Stopped: the user asked to stop.
     """
-    left = left_to_do(project, keys, busy=busy)
+    left = left_to_do(project, keys, busy=busy, asked=asked)
     return Estimate({key: of_stage(project, key, watch) for key in left}, left)
 
 

@@ -121,7 +121,7 @@ def run_mine(project: Project, bench: Workbench, context: Context) -> Iterator[E
         project.work_folder("mine"),
         bench.inputs.published_rare,
     )
-    return mine_patches(job, context)
+    return with_notes(mine_patches(job, context), bench)
 
 
 def run_baseline(project: Project, bench: Workbench, context: Context) -> Iterator[Event]:
@@ -388,7 +388,7 @@ def run_export(project: Project, bench: Workbench, context: Context) -> Iterator
     out = project.work_folder("export")
     targets = {name: out / f"adapted.{SUFFIXES[name]}" for name in options.formats}
     job = ExportJob(model, targets, images, bench.engine.device)
-    return by_first(lambda: export_model(job, context))
+    return by_first(lambda: with_notes(export_model(job, context), bench))
 
 
 def first_images(bench: Workbench, samples: Sequence[Sample]) -> list[Array]:

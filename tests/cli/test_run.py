@@ -4,7 +4,10 @@ import pytest
 
 from crots import runner
 from crots.cli.commands import run as run_module
+from crots.estimate.decide import Plan
+from crots.estimate.facts import Estimate
 from crots.events import Evaluated, StageFinished, StageStarted
+from crots.files import write_json
 from crots.project import Project
 
 
@@ -59,6 +62,44 @@ def test_json_tells_scores(crots, project, seen):
 def test_nothing_to_do(crots, project, monkeypatch):
     monkeypatch.setattr(run_module, "run_project", lambda *_, **__: iter(()))
     assert "nothing to do" in crots("run", project).out
+
+
+@pytest.fixture
+def ended(project):
+    """A project whose baseline, the last stage that is done, ended the rounds."""
+    found = Project.open(project)
+    for key in ("pseudo-label", "baseline"):
+        found.begin(key)
+        choice = {"words": "", "ends_rounds": "it started afresh; `adapt.stop_rounds` = false runs them anyway"}
+        write_json(found.work_folder(key) / "choice.json", choice)
+        found.finish(key, 1.0, None)
+    return found
+
+
+def test_rounds_that_are_not_needed_are_not_called_done(crots, project, ended):
+    ran = crots("run", project, "--until", "adapt", "--set", "adapt.rounds=2").out.splitlines()
+    assert ran[-2] == (
+        "adapt-1, adapt-2: not needed, since it started afresh; adapt.stop_rounds = false runs them anyway"
+    )
+    assert ran[-1].startswith("nothing to do, all stages up to adapt-2 that are needed are done")
+    assert "mine: not needed, since only rounds" in crots("run", project, "--until", "mine").out
+    # The export is still to be done.
+    assert "nothing to do, all stages up to baseline are done" in crots("run", project, "--until", "baseline").out
+    ended.begin("export")
+    ended.finish("export", 1.0, None)
+    assert "nothing to do, all stages that are needed are done" in crots("run", project).out
+
+
+def test_a_stage_that_was_asked_for_is_estimated_even_if_it_is_done(crots, project, ended, monkeypatch):
+    asked = []
+
+    def decide_options(project, keys, *, busy, asked):
+        assert asked and tuple(keys) == ("baseline",)
+        return Plan(Estimate({}, {}))
+
+    monkeypatch.setattr("crots.estimate.decide.decide_options", decide_options)
+    assert crots("run", project, "--only", "baseline", "--estimate").code == 0
+    assert not asked
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 
 from crots import options as opt
+from crots.artefacts import is_round
 from crots.cli.command import Command, Parser
 from crots.cli.commands.init import add_set
 from crots.cli.flags import add_options, add_run_flags, given, settings
@@ -22,6 +23,7 @@ from crots.execution.control import Control
 from crots.execution.workers import is_first
 from crots.project import Project
 from crots.project_config import override
+from crots.project_status import State, statuses
 from crots.report.results import result_of
 from crots.report.words import summary
 from crots.runner import planned, run_project
@@ -64,12 +66,27 @@ def run(args: argparse.Namespace) -> int:
     code = follow_events(events, args, command="run")
     if code == 0 and not args.json and not args.quiet and is_first():
         stream = sys.stderr if args.events == "-" else sys.stdout
-        what = "done" if shown else "nothing to do, all stages are done"
         for line in summary(result_of(project)):
             say(line, stream)
+        keys = planned(project, until=args.until, only=args.only)
+        states = {status.key: status.state for status in statuses(project)}
+        # Patches that are not needed are worth a line only to who asked for them.
+        if needless := [key for key in keys if states[key] == "not needed" and (is_round(key) or key == keys[-1])]:
+            how = "not used by evaluation and export" if args.only else "not needed"
+            say(f"{', '.join(needless)}: {how}, since {project.needless(needless[0])}", stream)
+        what = "done" if shown else f"nothing to do, {_all_done(states, keys)}"
         more = f"; crots report {typed(args.project)} writes what changed as a page" if result_of(project).key else ""
         say(f"{what}; crots status {typed(args.project)} shows the stages{more}", stream)
     return code
+
+
+def _all_done(states: Mapping[str, State], keys: Sequence[str]) -> str:
+    """Says what a run of these stages that had nothing to do leaves."""
+    settled = ("done", "not needed")
+    named, among = f"all stages up to {keys[-1]}", [states[key] for key in keys]
+    if all(state in settled for state in states.values()):
+        named, among = "all stages", list(states.values())
+    return f"{named} are done" if set(among) == {"done"} else f"{named} that are needed are done"
 
 
 def estimated(project: Project, args: argparse.Namespace) -> int:
@@ -82,7 +99,7 @@ def estimated(project: Project, args: argparse.Namespace) -> int:
     keys = planned(project, until=args.until, only=args.only)
     with locked(project):
         project.check_inputs()
-        plan = decide_options(project, keys, busy=False)
+        plan = decide_options(project, keys, busy=False, asked=args.only is not None)
     if args.json:
         say_json({"command": "run", **plan.estimate.to_dict(), "notes": list(plan.notes)})
         return 0
