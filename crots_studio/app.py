@@ -28,6 +28,8 @@ from crots_studio.window import MainWindow
 
 _GC_MS = 2000
 _SWITCH_SECONDS = 0.001
+# A fault that comes again within that time is the same one.
+_SAME_FAULT_S = 2.0
 # A collection of that many objects takes about 20 ms, which stops the window and a training.
 _MOST_OBJECTS = 50_000
 
@@ -152,10 +154,15 @@ def open_first(window: MainWindow, project: Path | None) -> None:
 
 
 def report_exceptions(session: Session) -> None:
-    """A fault in a slot is shown in the log, and does not end the application."""
+    """A fault in a slot or in an override is shown in the log, and does not end the application."""
+    told: dict[str, float] = {}
 
     def report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         text = "".join(traceback.format_exception(kind, error, trace))
+        # What fails while something is painted fails with every frame.
+        before, told[text] = told.get(text, -_SAME_FAULT_S), time.monotonic()
+        if told[text] - before < _SAME_FAULT_S:
+            return
         print(text, file=sys.stderr)
         if issubclass(kind, Exception):
             with contextlib.suppress(RuntimeError):

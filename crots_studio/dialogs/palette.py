@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QSize, Qt
+from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QSize, Qt, QTimer
 from PySide6.QtGui import QColor, QPainter
 from PySide6.QtWidgets import (
     QDialog,
@@ -116,4 +116,5 @@ class PaletteDialog(QDialog):
         entry = item.data(_ENTRY) if item is not None else None
         if isinstance(entry, PaletteEntry) and entry.enabled:
             self.accept()
-            self._entries[entry]()
+            # Later: a dialog that the entry opens would keep the click on this list from ending.
+            QTimer.singleShot(0, self.parent() or self, self._entries[entry])

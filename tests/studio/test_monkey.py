@@ -7,6 +7,7 @@ import os
 import time
 
 import pytest
+from PySide6.QtCore import QTimer
 from PySide6.QtGui import QDesktopServices
 
 from crots.events import Metrics, Progress, StageFinished, StageStarted
@@ -55,7 +56,8 @@ def rampage(qtbot, session, window, seed, enough):
     monkey = Monkey(window, seed, FORBIDDEN)
     try:
         while not enough(len(monkey.did)):
-            monkey.act()
+            # Within an event loop, as all that users do: outside of one, Qt destroys too early what is deleted later.
+            QTimer.singleShot(0, monkey.act)
             qtbot.wait(5)
     finally:
         print(f"seed {seed}, {len(monkey.did)} actions, the last: {monkey.did[-15:]}")

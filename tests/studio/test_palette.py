@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QFileDialog
 from crots.config import describe
 from crots.options import SECTIONS
 from crots_studio import theme
+from crots_studio.dialogs.palette import PaletteDialog
 from crots_studio.models.debug_bundle import write_bundle
 from crots_studio.models.palette import PaletteEntry, find, rank
 from tests.studio.fake_project import make_fake_project
@@ -58,8 +59,9 @@ def test_an_option_is_reached_by_typing_even_where_it_is_folded_away(qtbot, read
     palette = ready.menus.palette
     qtbot.keyClicks(palette.search, "adapt.clip")
     qtbot.keyClick(palette.search, Qt.Key.Key_Return)
-    row = ready.settings_panel.rows["adapt.clip"]
-    qtbot.waitUntil(row.isVisible)
+    # Its row is made when its section is shown.
+    qtbot.waitUntil(lambda: "adapt.clip" in ready.settings_panel.rows)
+    qtbot.waitUntil(ready.settings_panel.rows["adapt.clip"].isVisible)
     assert ready.settings_panel.section.currentData() == "adapt"
 
 
@@ -83,8 +85,20 @@ def test_an_action_is_done_by_typing_and_one_that_waits_is_not(qtbot, session, r
     qtbot.keyClick(palette.search, Qt.Key.Key_Down)
     palette.list.setCurrentRow(0)
     qtbot.keyClick(palette.search, Qt.Key.Key_Return)
-    assert theme.is_dark() and session.settings.theme == "dark"
+    qtbot.waitUntil(theme.is_dark)
+    assert session.settings.theme == "dark"
     session.set_theme("light")
+
+
+def test_what_is_chosen_begins_after_the_click_has_ended(qtbot, ready):
+    done = []
+    entry = PaletteEntry("Export ...")
+    palette = PaletteDialog({entry: lambda: done.append(palette.isVisible())}, ready)
+    palette.open()
+    place = palette.list.visualItemRect(palette.list.item(0)).center()
+    qtbot.mouseClick(palette.list.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    assert not done, "a dialog that it opens would keep the click from ending"
+    qtbot.waitUntil(lambda: done == [False])
 
 
 def test_text_grows_at_once_and_is_remembered(qtbot, session, ready, settings):
