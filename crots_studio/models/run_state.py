@@ -1,4 +1,4 @@
-"""The state of the run bar: stage, progress, remaining time, rate; paused or stopping as soon as requested."""
+"""The state of the run bar: stage, progress, speed and remaining time; paused or stopping as soon as requested."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ STARTING = "Starting ..."
 # Both may take a minute on a processor.
 MEASURING = "Starting: timing a few steps of each stage ..."
 ESTIMATING = "Estimating: timing a few steps of each stage ..."
+# Seconds: over so long a time the speed is measured.
+_RECENT = 60.0
+_ONE = {"steps": "step", "images": "image", "files": "file"}
 
 
 @dataclass
@@ -27,7 +30,6 @@ class RunState:
         discarding: what the stage wrote is to be thrown away after the stop.
         stage: key of the stage that is at work, empty before the first.
         opening: what is done before the first stage.
-        rate: images per second.
     """
 
     running: bool = False
@@ -41,10 +43,10 @@ class RunState:
     device: str = ""
     done: int = 0
     total: int = 0
-    rate: float = 0.0
 
     def __post_init__(self) -> None:
-        self._marks: deque[tuple[float, int]] = deque(maxlen=60)
+        # Times and what was done then; those of the last minute, and the one before.
+        self._marks: deque[tuple[float, int]] = deque()
 
     def begin(self, *, detached: bool = False, opening: str = STARTING) -> None:
         """The user asked for a run."""
@@ -55,18 +57,23 @@ class RunState:
         for event in events:
             if isinstance(event, StageStarted):
                 self.stage, self.unit, self.device = event.stage, event.unit, event.device
-                self.done, self.total, self.rate = event.resumed_at, event.total, 0.0
+                self.done, self.total = event.resumed_at, event.total
                 self._marks.clear()
-                self._marks.append((event.time, event.resumed_at))
+                self._mark(event.time, event.resumed_at)
             elif isinstance(event, Progress):
                 self.stage = event.stage
-                self.done, self.total, self.rate = event.done, event.total, event.rate
-                self._marks.append((event.time, event.done))
+                self.done, self.total = event.done, event.total
+                self._mark(event.time, event.done)
             elif isinstance(event, StageFinished):
-                self.rate = 0.0
+                self._marks.clear()
+
+    def _mark(self, time: float, done: int) -> None:
+        self._marks.append((time, done))
+        while len(self._marks) > 2 and self._marks[1][0] <= time - _RECENT:
+            self._marks.popleft()
 
     def interrupt_clock(self) -> None:
-        """Resets the rate: a pause must not count as slow work."""
+        """Forgets how fast it was: a pause must not count as slow work."""
         self._marks.clear()
 
     @property
@@ -80,8 +87,8 @@ class RunState:
         return 0 < self.done < self.total or self.paused
 
     @property
-    def seconds_left(self) -> float | None:
-        """Remaining seconds of this stage, from the rate of the last minute; None while unknown.
+    def seconds_each(self) -> float | None:
+        """Seconds that a step or an image took in the last minute; None while unknown.
 
         What follows the last step (scores, files) is of unknown length, and files take unlike times: weights are
         written in a moment, an ONNX file is traced and checked.
@@ -91,7 +98,13 @@ class RunState:
         (first_time, first_done), (last_time, last_done) = self._marks[0], self._marks[-1]
         if last_done <= first_done or last_time <= first_time:
             return None
-        return (self.total - self.done) * (last_time - first_time) / (last_done - first_done)
+        return (last_time - first_time) / (last_done - first_done) or None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Remaining seconds of this stage, at the speed of the last minute; None while unknown."""
+        each = self.seconds_each
+        return None if each is None else (self.total - self.done) * each
 
     @property
     def text(self) -> str:
@@ -101,8 +114,7 @@ class RunState:
         if not self.stage:
             text = self.opening
         else:
-            unit = {"steps": "step", "images": "image", "files": "file"}.get(self.unit, self.unit)
-            text = f"{title(self.stage)}: {unit} {self.done} of {self.total}"
+            text = f"{title(self.stage)}: {_ONE.get(self.unit, self.unit)} {self.done} of {self.total}"
         text = text.removesuffix(" ...") if self.discarding or self.stopping or self.paused else text
         if self.discarding:
             return f"{text}: discarding after this step ..."
@@ -112,9 +124,9 @@ class RunState:
 
     @property
     def pace(self) -> str:
-        """``3.4 images/s, 28 min left``; empty while unknown."""
-        parts = [f"{self.rate:.3g} images/s"] if self.rate else []
-        left = self.seconds_left
-        if left is not None and not self.paused and not self.stopping:
-            parts.append(f"{duration(left)} left")
-        return ", ".join(parts)
+        """``3.4 steps/s, 28 min left``; empty while unknown. Both say the same, since they are of the same figure."""
+        each, left = self.seconds_each, self.seconds_left
+        if each is None or left is None or self.paused:
+            return ""
+        speed = f"{1 / each:.3g} {self.unit}/s" if each < 1 else f"{each:.3g} s per {_ONE.get(self.unit, self.unit)}"
+        return speed if self.stopping else f"{speed}, {duration(left)} left"
