@@ -14,8 +14,8 @@ from crots.config import describe
 from crots.options import SECTIONS
 from crots_studio.actions import ProjectActions
 from crots_studio.icons import icon
+from crots_studio.models.outlook import to_run
 from crots_studio.models.palette import PaletteEntry
-from crots_studio.models.rail import FINISHED
 from crots_studio.models.words import option_title, section_title
 from crots_studio.plain import plain_tooltip
 from crots_studio.session import Session
@@ -214,7 +214,7 @@ class Menus(QObject):
         project, busy = session.project is not None, session.run.busy
         for action in self._of_workspace:
             action.setEnabled(project or busy)
-        remains = any(stage.state not in FINISHED for stage in session.opened.status)
+        remains = bool(to_run(session.opened.status))
         queued = session.project is not None and session.queue.current == str(session.project.folder)
         can_run = project and not (busy or queued or session.run.blocker)
         actions["Run all remaining stages"].setEnabled(can_run and remains)

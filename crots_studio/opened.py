@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from crots.trust import Code, with_trust
 from crots_studio.background.errands import Errands
 from crots_studio.models import class_map
 from crots_studio.models.history import History
+from crots_studio.models.outlook import StudentStart, decides_rounds, outlook
 from crots_studio.models.project_changes import (
     MergedChanges,
     Values,
@@ -43,6 +45,16 @@ class OpenedFiles:
     project: Project
     history: History
     going_on: bool
+
+
+@dataclass(frozen=True)
+class FoundStages:
+    """The stages of the project in a folder; ``unread``: whether rounds follow shows once its weights were read."""
+
+    folder: Path
+    status: list[StageStatus]
+    estimate: Estimate | None
+    unread: Project | None
 
 
 class OpenProject(QObject):
@@ -101,6 +113,7 @@ class OpenProject(QObject):
         # The last message about the project's file, and whether it could not be written then.
         self._fault, self._unsaved = "", False
         self._file: ProjectFile | None = None
+        self._start = StudentStart()
         # Which of the changes by others the options here are joined with.
         self._turn = 0
         self._changes: UndoStack[Values] = UndoStack(self._restore, _MOST_STEPS)
@@ -317,18 +330,29 @@ class OpenProject(QObject):
             return
         folder, snapshot = self.project.folder, Project(self.project.folder, self.project.config)
 
-        def work() -> tuple[Path, list[StageStatus], Estimate | None]:
-            status = statuses(snapshot)
-            return folder, status, known_estimate(snapshot, status)
+        start = self._start
+
+        def work() -> FoundStages:
+            status = outlook(snapshot, statuses(snapshot), start.known(snapshot))
+            unread = decides_rounds(snapshot, status) and start.unread(snapshot)
+            return FoundStages(folder, status, known_estimate(snapshot, status), snapshot if unread else None)
 
         self.looking = True
         self._errands.in_background(work, self._status_found, self._status_failed, token="status")
 
-    def _status_found(self, found: tuple[Path, list[StageStatus], Estimate | None]) -> None:
-        folder, status, estimate = found
-        if self.project is not None and self.project.folder == folder:
-            self.status, self.estimate, self.looking = status, estimate, False
-            self.status_changed.emit(status)
+    def _status_found(self, found: FoundStages) -> None:
+        if self.project is None or self.project.folder != found.folder:
+            return
+        self.status, self.estimate, self.looking = found.status, found.estimate, False
+        self.status_changed.emit(found.status)
+        if (unread := found.unread) is not None:
+            # It takes torch, and the states are not to wait for that.
+            self._errands.in_background(
+                partial(self._start.read, unread), self._start_found, lambda _: None, token="start of the student"
+            )
+
+    def _start_found(self, _: None) -> None:
+        self.refresh_status()
 
     def _status_failed(self, error: Exception) -> None:
         self.looking = False

@@ -16,6 +16,7 @@ from crots.ownership import check_replaceable
 from crots.project import Project
 from crots.project_status import StageStatus
 from crots_studio.models.names import title
+from crots_studio.models.outlook import keeps_earlier
 from crots_studio.models.rail import reason_text
 from crots_studio.models.words import command_text, fault_text, in_window
 
@@ -167,9 +168,14 @@ def already_written(project: Project, status: Sequence[StageStatus]) -> str:
 
 def outdated(checkpoint: Checkpoint, status: Sequence[StageStatus]) -> str:
     """Says why a model is not what the project would train now; empty where it is."""
-    stage = next((stage for stage in status if stage.key == checkpoint.stage and stage.state == "stale"), None)
+    stage = next((stage for stage in status if stage.key == checkpoint.stage and keeps_earlier(stage)), None)
     if stage is None:
         return ""
+    if stage.state != "stale":
+        # The reason of a failure may be long, and stands in the rail.
+        return (
+            f"! The latest run of {title(stage.key)} did not end. The earlier model is exported; Run trains it again."
+        )
     return (
         f"! {title(stage.key)} is stale ({reason_text(stage)}). It is exported as it was trained; Run trains it again."
     )

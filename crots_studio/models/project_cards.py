@@ -20,7 +20,7 @@ from crots.project_status import statuses
 from crots.records import is_safe_key, parse
 from crots.report.results import SOURCE, result_of
 from crots_studio.models.listing import target_dataset
-from crots_studio.models.rail import NEEDLESS
+from crots_studio.models.outlook import NEEDLESS, StudentStart, outlook
 from crots_studio.models.words import fault_text
 
 PICTURE = Size(width=128, height=72)
@@ -103,7 +103,7 @@ def read_card(path: Path) -> ProjectCard:
 
 def _standing(project: Project) -> str:
     """``all stages done``, but not where options or inputs have changed since."""
-    states = [stage.state for stage in statuses(project, busy=False)]
+    states = [stage.state for stage in outlook(project, statuses(project, busy=False), StudentStart().known(project))]
     needed = [state for state in states if state != NEEDLESS]
     done, stale = needed.count("done"), needed.count("stale")
     if not any(project.record(key) for key in project.stage_keys()):

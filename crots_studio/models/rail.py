@@ -11,6 +11,7 @@ from crots.differences import Change
 from crots.project_status import StageStatus, State
 from crots_studio.models.history import History, StageHistory
 from crots_studio.models.names import title
+from crots_studio.models.outlook import FINISHED, NEEDLESS, has_result, keeps_earlier
 from crots_studio.models.project_form import Finding
 from crots_studio.models.run_state import RunState
 from crots_studio.models.words import duration, in_window, option_title, plural
@@ -18,9 +19,6 @@ from crots_studio.models.words import duration, in_window, option_title, plural
 # What a demonstration does before the stages that every project has.
 DEMO_STAGES = ("render", "train")
 LOOKING = "checking …"
-# States with nothing left to do.
-NEEDLESS = "not needed"
-FINISHED = ("done", NEEDLESS)
 # Rows that are inputs and not stages.
 INPUTS = {"target": "Target images", "source": "Source"}
 _INPUT_STATES = {"good": "done", "warning": "done", "bad": "failed", "checking": "checking", "empty": "missing"}
@@ -44,6 +42,7 @@ class RailRow:
         startable: whether this stage can be run now.
         warned: it is done or chosen, with a warning: it went back to an earlier checkpoint, or an input has faults.
         paused: it is running, and halted for now.
+        result: it has a result, if only an earlier one.
     """
 
     key: str
@@ -57,6 +56,7 @@ class RailRow:
     startable: bool = False
     warned: bool = False
     paused: bool = False
+    result: bool = False
 
     @property
     def look(self) -> str:
@@ -143,10 +143,11 @@ def _stage_row(stage: StageStatus, run: RunState, scored: float | None = None) -
         reason="; ".join(filter(None, (reason_text(stage), stage.kept))),
         fraction=fraction,
         time=duration(stage.seconds) if stage.seconds is not None and state in ("done", "stale") else "",
-        miou=f"{miou:.1%}" if miou is not None and state in ("done", "stale") else "",
+        miou=f"{miou:.1%}" if miou is not None and state != "running" and has_result(stage) else "",
         warned=state == "done" and stage.went_back_to is not None,
         paused=state == "running" and run.paused,
         startable=not run.running and stage.state in _STARTABLE and stage.key not in DEMO_STAGES,
+        result=state != "running" and has_result(stage),
     )
 
 
@@ -156,6 +157,8 @@ def _text(stage: StageStatus, state: str, fraction: float | None, run: RunState)
         return f"{word} {fraction or 0:.0%}"
     if state == "interrupted":
         return f"interrupted at {stage.done / stage.total:.0%}" if stage.total else "interrupted"
+    if state == "failed" and keeps_earlier(stage):
+        return "failed; its earlier result is kept"
     if state == "stale":
         return f"stale: {reason}" if (reason := _in_short(stage)) else "stale"
     if state == "done" and stage.by_labels:

@@ -23,8 +23,9 @@ from crots.artefacts import is_round
 from crots_studio import theme
 from crots_studio.icons import icon
 from crots_studio.icons import paint as paint_icon
+from crots_studio.models.outlook import NEEDLESS
 from crots_studio.models.project_form import ProjectForm
-from crots_studio.models.rail import INPUTS, NEEDLESS, RailRow, looking_rows, next_stage, rail_rows, summary
+from crots_studio.models.rail import INPUTS, RailRow, looking_rows, next_stage, rail_rows, summary
 from crots_studio.plain import Label, plain_tooltip
 from crots_studio.runs.run import RunRequest
 from crots_studio.session import Session
@@ -133,7 +134,9 @@ class RailDelegate(QStyledItemDelegate):
         font = option.font
         font.setWeight(QFont.Weight.DemiBold)
         painter.setFont(font)
-        painter.setPen(palette.color(QPalette.ColorRole.Text))
+        # What will not run steps back behind what waits for its turn.
+        needless = row.state == NEEDLESS
+        painter.setPen(QColor(theme.colours().muted) if needless else palette.color(QPalette.ColorRole.Text))
         top = QRect(inner.left(), inner.top(), inner.width(), line)
         metrics = painter.fontMetrics()
         left = inner.width() - (metrics.horizontalAdvance(row.miou) + 8 if row.miou else 0)
@@ -146,7 +149,7 @@ class RailDelegate(QStyledItemDelegate):
         painter.setPen(QColor(theme.colours().muted))
         beneath = QRect(inner.left(), room.top(), inner.width(), line)
         painter.drawText(beneath, Qt.AlignmentFlag.AlignRight, self._time(option, row, rect.width()))
-        quiet = row.state in ("done", "not needed") and not row.warned
+        quiet = row.state in ("done", NEEDLESS) and not row.warned
         colour = theme.colours().muted if quiet else state_colour(row.look)
         painter.setPen(QColor(colour))
         painter.drawText(room, Qt.AlignmentFlag.AlignLeft | Qt.TextFlag.TextWordWrap, row.text)
@@ -169,7 +172,7 @@ def _see_through(colour: str, share: float) -> QColor:
 
 def _has_model(row: RailRow) -> bool:
     writes = row.key in ("baseline", "export") or is_round(row.key)
-    return writes and row.state in ("done", "stale")
+    return writes and row.result
 
 
 def state_colour(state: str) -> str:
@@ -391,7 +394,8 @@ class RailPanel(QWidget):
         apply.triggered.connect(lambda: self.apply_wanted.emit(row.key))
         apply.setEnabled(_has_model(row))
         only.setEnabled(enabled)
-        until.setEnabled(not self._session.run.busy and not self._session.run.blocker)
+        runs = row.state != NEEDLESS and not self._session.run.busy
+        until.setEnabled(runs and not self._session.run.blocker)
         drop.setEnabled(not self._session.run.busy and row.state in ("interrupted", "failed"))
         menu.exec(self.list.mapToGlobal(point))
         menu.deleteLater()

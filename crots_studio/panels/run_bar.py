@@ -17,7 +17,8 @@ from PySide6.QtWidgets import (
 from crots_studio.devices import Device, find_devices, gpu_memory
 from crots_studio.icons import icon
 from crots_studio.models.names import title
-from crots_studio.models.rail import DEMO_STAGES, FINISHED
+from crots_studio.models.outlook import FINISHED, keeps_earlier, may_be_fewer, to_run
+from crots_studio.models.rail import DEMO_STAGES
 from crots_studio.models.words import byte_count, plural
 from crots_studio.panels.run_estimate import RunEstimate
 from crots_studio.plain import Elided, Label, plain_tooltip
@@ -180,7 +181,7 @@ class RunBar(QFrame):
             self.device.setCurrentIndex(index if index >= 0 else 0)
 
     def _open_stages(self) -> bool:
-        return any(stage.state not in FINISHED for stage in self._session.opened.status)
+        return bool(to_run(self._session.opened.status))
 
     def _states(self) -> list[str]:
         states = [str(stage.state) for stage in self._session.opened.status]
@@ -209,24 +210,35 @@ class RunBar(QFrame):
             return "All stages are done"
         states = self._states()
         if "failed" in states:
-            return "Failed: fix the cause, then Resume continues from the last checkpoint"
+            return self._failed_text()
         if "interrupted" in states:
             return "Interrupted: Resume continues from the last checkpoint"
         return self._what_runs()
 
+    def _failed_text(self) -> str:
+        failed = next((stage for stage in self._session.opened.status if stage.state == "failed"), None)
+        name = title(failed.key) if failed is not None else "The run"
+        goes_on = "Resume continues from the last checkpoint" if failed is not None and failed.done else ""
+        return f"{name} failed: fix the cause, then {goes_on or f'{self._run_label()} tries it again'}"
+
     def _what_runs(self) -> str:
         """How many stages a click on Run runs, and how many results that replaces."""
-        open_stages = [stage for stage in self._session.opened.status if stage.state not in FINISHED]
-        again = sum(stage.state == "stale" for stage in open_stages)
-        label = f"Ready to run {plural(len(open_stages), 'stage')}" if open_stages else "Ready to run"
+        project, status = self._session.project, self._session.opened.status
+        open_stages = to_run(status)
+        again = sum(map(keeps_earlier, open_stages))
+        up_to = "up to " if project is not None and may_be_fewer(project, status) else ""
+        label = f"Ready to run {up_to}{plural(len(open_stages), 'stage')}" if open_stages else "Ready to run"
         return f"{label}; replaces {plural(again, 'result')}" if again else label
 
     def _run_tip(self) -> str:
-        open_stages = [stage for stage in self._session.opened.status if stage.state not in FINISHED]
+        project, status = self._session.project, self._session.opened.status
+        open_stages = to_run(status)
         if not open_stages or self._session.run.busy:
             return f"{_RUNS} (Ctrl+R)"
         lines = [f"{_RUNS} (Ctrl+R):", ", ".join(title(stage.key) for stage in open_stages)]
-        if any(stage.state == "stale" for stage in open_stages):
+        if project is not None and may_be_fewer(project, status):
+            lines.append("A later round is left out where the stage before it shows that it would not help.")
+        if any(map(keeps_earlier, open_stages)):
             lines.append("Each earlier result stays until the new one is complete.")
         return "\n".join(lines)
 

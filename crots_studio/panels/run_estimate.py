@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtWidgets import QToolButton, QWidget
 
-from crots_studio.models.rail import FINISHED
+from crots_studio.models.outlook import to_run
 from crots_studio.plain import plain_tooltip
 from crots_studio.runs.run import RunRequest
 from crots_studio.session import Session
@@ -31,7 +31,7 @@ class RunEstimate(QToolButton):
     def refresh(self, *_: object) -> None:
         """Shows what is known now."""
         session, found = self._session, self._session.opened.estimate
-        left = any(stage.state not in FINISHED for stage in session.opened.status)
+        left = bool(to_run(session.opened.status))
         self.setVisible(
             session.project is not None and not session.run.busy and left and not session.run.demo_unfinished
         )

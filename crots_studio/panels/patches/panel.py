@@ -377,7 +377,7 @@ def _published(project: Project) -> tuple[int, ...]:
 def _empty_text(found: MinedPatches, *, needless: bool) -> str:
     if found.gallery.mined:
         return _NONE_LEFT if len(found.gallery) else _NO_RARE
-    return _NO_LABELS if found.statistics is None else _NOT_NEEDED if needless else _NOT_CUT
+    return _NOT_NEEDED if needless else _NO_LABELS if found.statistics is None else _NOT_CUT
 
 
 def _inputs_of(project: Project | None) -> object:

@@ -61,6 +61,19 @@ def test_many_reasons_of_a_stale_stage_leave_room_for_the_stages_below():
     assert found["mine"].text.startswith("stale: files of my images, all/a.b and 1 more"), "a name that holds a comma"
 
 
+def test_a_failed_stage_says_that_its_earlier_result_is_kept():
+    found = by_key(
+        rows(
+            StageStatus("baseline", "failed", "out of memory", seconds=5.0, miou=0.4),
+            StageStatus("adapt-1", "failed", "out of memory"),
+        )
+    )
+    kept, first = found["baseline"], found["adapt-1"]
+    assert (kept.text, kept.miou, kept.result) == ("failed; its earlier result is kept", "40.0%", True)
+    assert kept.look == "failed" and kept.reason == "out of memory" and "out of memory" in kept.spoken
+    assert (first.text, first.miou, first.result) == ("failed", "", False)
+
+
 def test_a_choice_by_labels_is_marked():
     # Both sentences name the labels.
     kept = "kept the checkpoint of step 20, of 40; by labels (oracle, after the choice): mIoU 45.3%"

@@ -60,16 +60,27 @@ def test_without_a_project_it_says_what_to_do(panel):
 
 
 def test_before_the_labels_it_says_which_stage_to_run(qtbot, panel, tmp_path, open_project):
-    open_project(make_fake_project(tmp_path, until="").folder)
+    rounds = {"adapt": {"stop_rounds": False}}
+    open_project(make_fake_project(tmp_path, until="", sections=rounds).folder)
     qtbot.waitUntil(lambda: "Pseudo-labels" in panel.gallery.empty_text, timeout=10_000)
     assert not panel.rare.cut_button.isEnabled()
 
 
 def test_labelled_but_not_cut(qtbot, panel, tmp_path, open_project):
-    open_project(make_fake_project(tmp_path, until="pseudo-label").folder)
+    rounds = {"adapt": {"stop_rounds": False}}
+    open_project(make_fake_project(tmp_path, until="pseudo-label", sections=rounds).folder)
     qtbot.waitUntil(lambda: "press Cut" in panel.gallery.empty_text, timeout=10_000)
     assert panel.rare.cut_button.isEnabled()
     assert panel.rare.table.rare == {2, 6, 10}
+
+
+@pytest.mark.parametrize("until", ["", "pseudo-label"])
+def test_a_student_that_starts_afresh_needs_none(qtbot, panel, tmp_path, open_project, until):
+    """The page asked to cut patches that no round would be trained on."""
+    open_project(make_fake_project(tmp_path, until=until).folder)
+    qtbot.waitUntil(lambda: "no round needs them" in panel.gallery.empty_text)
+    qtbot.waitUntil(lambda: panel.rare.state.text().startswith("Not needed"))
+    assert panel.rare.cut_button.isEnabled() == bool(until), "to look at them all the same"
 
 
 def test_what_is_rare_and_why(panel, opened):

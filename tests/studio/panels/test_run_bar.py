@@ -4,7 +4,9 @@ import threading
 
 from PySide6.QtCore import Qt
 
-from crots.events import Progress, StageStarted
+from crots.eventlog import EventLog
+from crots.events import Progress, StageFinished, StageStarted
+from crots.opening import Inputs
 from crots_studio.panels.run_bar import RunBar
 from tests.studio.fake_project import make_fake_project
 
@@ -35,6 +37,49 @@ def test_what_will_run_and_what_it_replaces_is_said_before(qtbot, session, show_
     qtbot.waitUntil(lambda: bar.text.text() == "Ready to run 3 stages; replaces 3 results", timeout=60_000)
     tip = bar.run.toolTip()
     assert "Round 1, Evaluation, Export" in tip and "stays until the new one is complete" in tip
+
+
+def test_only_stages_that_will_run_are_counted(qtbot, session, show_panel, open_project, tmp_path):
+    """A student that starts afresh has no rounds: 7 were announced and 4 were run."""
+    bar = show_panel(RunBar, 1000, 60)
+    project = make_fake_project(tmp_path, until="")
+    open_project(project.folder)
+    qtbot.waitUntil(lambda: bar.text.text() == "Ready to run 4 stages", timeout=60_000)
+    assert "Round" not in bar.run.toolTip() and "Hard patches" not in bar.run.toolTip()
+    session.opened.set_options({"adapt.stop_rounds": "false"})
+    qtbot.waitUntil(lambda: bar.text.text() == "Ready to run 7 stages", timeout=60_000)
+    assert "Round 2" in bar.run.toolTip() and "would not help" not in bar.run.toolTip()
+
+
+def test_rounds_that_may_be_left_out_are_no_promise(qtbot, session, show_panel, open_project, tmp_path):
+    bar = show_panel(RunBar, 1000, 60)
+    open_project(make_fake_project(tmp_path, until="baseline").folder)
+    qtbot.waitUntil(lambda: bar.text.text() == "Ready to run up to 5 stages", timeout=60_000)
+    assert "would not help" in bar.run.toolTip()
+
+
+def test_how_a_file_of_weights_starts_a_student_is_found_out(
+    qtbot, session, show_panel, open_project, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(Inputs, "start", property(lambda self: "pretrained"))
+    (tmp_path / "weights.pth").write_bytes(b"weights")
+    bar = show_panel(RunBar, 1000, 60)
+    weights = {"student": {"weights": str(tmp_path / "weights.pth")}}
+    open_project(make_fake_project(tmp_path, until="", sections=weights).folder)
+    qtbot.waitUntil(lambda: bar.text.text() == "Ready to run 4 stages", timeout=60_000)
+
+
+def test_a_failure_is_named_with_its_stage(qtbot, session, show_panel, open_project, tmp_path):
+    bar = show_panel(RunBar, 1000, 60)
+    project = make_fake_project(tmp_path)
+    log = EventLog(project.events_path)
+    log.append(StageStarted(stage="adapt-1", total=10))
+    log.append(StageFinished(stage="adapt-1", outcome="failed", seconds=1, message="the images are gone", exit_code=2))
+    open_project(project.folder)
+    session.opened.set_options({"adapt.steps": "7"})
+    text = "Round 1 failed: fix the cause, then Resume tries it again"
+    qtbot.waitUntil(lambda: bar.text.text() == text, timeout=60_000)
+    assert bar.run.text() == "Resume" and bar.run.isEnabled()
 
 
 def test_the_bar_moves_before_the_first_step_and_after_the_last(

@@ -1,0 +1,142 @@
+"""What is said before a run of the stages that it will run: those that it will leave out are not among them."""
+
+import pytest
+
+from crots.eventlog import EventLog
+from crots.events import StageFinished, StageStarted
+from crots.project import Project
+from crots.project_config import override
+from crots.project_status import statuses
+from crots.training.choice import NO_ROUND
+from crots_studio.models import outlook as model
+from crots_studio.models.outlook import StudentStart, has_result, keeps_earlier, may_be_fewer, outlook, to_run
+from tests.studio.fake_project import make_fake_project, write_placeholder_model
+
+
+def seen(project):
+    return outlook(project, statuses(project, busy=False), StudentStart().known(project))
+
+
+def keys(project):
+    return [stage.key for stage in to_run(seen(project))]
+
+
+def changed(project, **settings):
+    values = {name.replace("__", "."): value for name, value in settings.items()}
+    return Project(project.folder, override(project.config, values))
+
+
+def fail(project, key, message, *, begun=False):
+    if begun:
+        project.begin(key)
+    log = EventLog(project.events_path)
+    log.append(StageStarted(stage=key, total=10))
+    log.append(StageFinished(stage=key, outcome="failed", seconds=1, message=message, exit_code=2))
+
+
+@pytest.mark.parametrize("weights", ["random", "imagenet"])
+def test_a_student_that_starts_afresh_has_no_rounds_to_run(tmp_path, weights):
+    """Ready to run 7 stages, it said of a black box of which 4 were run."""
+    project = changed(make_fake_project(tmp_path, until=""), student__weights=weights)
+    assert len(project.stage_keys()) == 7
+    assert keys(project) == ["pseudo-label", "baseline", "evaluate", "export"]
+    assert not may_be_fewer(project, seen(project))
+    rounds = {stage.key: stage for stage in seen(project)}
+    assert rounds["adapt-1"].state == rounds["mine"].state == "not needed"
+    assert rounds["adapt-2"].reason == model.NO_ROUND == NO_ROUND, "the core's words, which take torch"
+
+
+def test_rounds_that_the_user_asked_for_are_run(tmp_path):
+    project = changed(make_fake_project(tmp_path, until="pseudo-label"), adapt__stop_rounds="false")
+    assert keys(project) == ["baseline", "mine", "adapt-1", "adapt-2", "evaluate", "export"]
+    assert not may_be_fewer(project, seen(project))
+
+
+def test_a_student_with_the_source_s_weights_runs_as_many_rounds_as_help(tmp_path):
+    project = make_fake_project(tmp_path, until="")
+    write_placeholder_model(tmp_path / "source.safetensors", model.Inputs(project.config, project.folder).classes)
+    project = changed(
+        project,
+        source__predictions="none",
+        source__confidence="none",
+        source__file=str(tmp_path / "source.safetensors"),
+        student__weights="source",
+    )
+    assert StudentStart().known(project) == "trained"
+    assert len(keys(project)) == 7 and may_be_fewer(project, seen(project))
+
+
+def test_what_a_baseline_that_is_there_has_decided_holds(tmp_path):
+    project = make_fake_project(tmp_path, until="baseline")
+    assert "adapt-1" in keys(project), "it said nothing against a round, as one of an earlier version"
+    project = changed(project, baseline__steps="7")
+    assert keys(project) == ["baseline", "evaluate", "export"], "and is to be run anew"
+    finished = make_fake_project(tmp_path / "finished")
+    assert keys(finished) == []
+    again = changed(finished, baseline__steps="7", mine__grid="3x3")
+    assert keys(again) == ["baseline", "mine", "evaluate", "export"], "patches that were cut are cut again"
+
+
+def test_a_baseline_that_runs_anew_may_need_rounds_after_all(tmp_path):
+    project = make_fake_project(tmp_path)
+    choice = project.stage_folder("baseline") / "choice.json"
+    choice.write_text('{"ends_rounds": "the baseline was stopped by an alarm", "given_up": "an alarm"}')
+    assert "adapt-1" not in keys(project)
+    stale = changed(project, baseline__steps="7")
+    found = outlook(stale, statuses(stale, busy=False), "trained")
+    states = {stage.key: (stage.state, stage.waits_for) for stage in found}
+    assert states["adapt-1"] == states["adapt-2"] == ("waiting", (("baseline", "stale"),))
+    assert may_be_fewer(stale, found)
+
+
+def test_a_file_of_weights_is_read_once(tmp_path, monkeypatch):
+    project = make_fake_project(tmp_path, until="")
+    (tmp_path / "weights.pth").write_bytes(b"weights")
+    project, start = changed(project, student__weights=str(tmp_path / "weights.pth")), StudentStart()
+    assert start.known(project) is None and start.unread(project)
+    reads = []
+    monkeypatch.setattr(model.Inputs, "start", property(lambda self: reads.append(self) or "pretrained"))
+    start.read(project)
+    assert start.known(project) == "pretrained" and not start.unread(project) and len(reads) == 1
+    (tmp_path / "weights.pth").write_bytes(b"other weights")
+    assert start.known(project) is None and start.unread(project)
+
+
+def test_a_file_that_cannot_be_read_is_not_read_for_ever(tmp_path):
+    project = make_fake_project(tmp_path, until="")
+    (tmp_path / "weights.pth").write_bytes(b"no weights")
+    project, start = changed(project, student__weights=str(tmp_path / "weights.pth")), StudentStart()
+    start.read(project)
+    assert start.known(project) is None and not start.unread(project)
+    gone = changed(project, student__weights=str(tmp_path / "gone.pth"))
+    assert start.known(gone) is None and not start.unread(gone), "Set-up says so"
+
+
+def test_a_failure_before_anything_was_written_is_no_stale_result(tmp_path):
+    """The input was refused, and the rail said that the earlier result is stale."""
+    project = changed(make_fake_project(tmp_path), adapt__steps="7")
+    fail(project, "adapt-1", "the images are gone")
+    stage = next(stage for stage in seen(project) if stage.key == "adapt-1")
+    assert (stage.state, stage.reason, stage.changes) == ("failed", "the images are gone", ())
+    assert has_result(stage) and keeps_earlier(stage) and stage.miou is not None
+    other = next(stage for stage in seen(project) if stage.key == "adapt-2")
+    assert other.state == "stale"
+
+
+def test_a_failed_stage_has_its_earlier_result(tmp_path):
+    project = changed(make_fake_project(tmp_path), adapt__steps="7")
+    fail(project, "adapt-1", "out of memory", begun=True)
+    stage = next(stage for stage in seen(project) if stage.key == "adapt-1")
+    assert stage.state == "failed" and keeps_earlier(stage) and stage.miou is not None
+    first = make_fake_project(tmp_path / "first", until="mine")
+    fail(first, "adapt-1", "out of memory", begun=True)
+    stage = next(stage for stage in seen(first) if stage.key == "adapt-1")
+    assert stage.state == "failed" and not has_result(stage)
+
+
+def test_options_that_changed_since_a_failure_are_what_counts(tmp_path):
+    project = changed(make_fake_project(tmp_path), adapt__steps="7")
+    fail(project, "adapt-1", "out of memory", begun=True)
+    mended = changed(project, adapt__batch="1")
+    stage = next(stage for stage in seen(mended) if stage.key == "adapt-1")
+    assert stage.state == "stale" and stage.changes
