@@ -9,6 +9,8 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QMessageBox, QSizePolicy, QVB
 
 from crots.events import Event, Note, StageStarted
 from crots_studio.icons import icon
+from crots_studio.models.history import StageHistory
+from crots_studio.models.monitor_tiles import NOTHING
 from crots_studio.models.names import title
 from crots_studio.models.words import in_window
 from crots_studio.plain import ElidedLines, Label, plain_tooltip
@@ -24,12 +26,14 @@ class AlarmBanner(QFrame):
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self.setAccessibleName("Warnings of the stage")
         self.warnings: list[Note] = []
+        # Before the first stage nothing could have warned.
+        self._begun = False
         self.sign = Label()
         self.caption = Label()
         self.caption.setProperty("role", "muted")
         self.text = ElidedLines()
         # Without any it reads like the tiles beside it.
-        self.figure, self.note = Label("None"), Label("in this stage")
+        self.figure, self.note = Label(), Label()
         self.figure.setProperty("role", "figure")
         self.text.setProperty("role", "warning")
         self.note.setProperty("role", "muted")
@@ -60,11 +64,18 @@ class AlarmBanner(QFrame):
         row.addWidget(self.close_button, 0, Qt.AlignmentFlag.AlignTop)
         self._show()
 
+    def show_stage(self, stage: StageHistory) -> None:
+        """Shows the warnings of a stage in place of those before; of one that never ran, that nothing has run."""
+        self.warnings = [note for note in stage.notes[::-1] if note.level == "warning"]
+        self._begun = stage.started is not None or bool(stage.notes)
+        self._show()
+
     def take(self, events: Iterable[Event]) -> None:
         """Takes in new events; when a stage begins, the warnings of the previous one are dropped."""
         for event in events:
+            self._begun = True
             if isinstance(event, StageStarted):
-                self.dismiss()
+                self.warnings = []
             elif isinstance(event, Note) and event.level == "warning":
                 self.warnings.insert(0, event)
         self._show()
@@ -93,6 +104,9 @@ class AlarmBanner(QFrame):
         warned, warnings = bool(self.warnings), self._all
         for button in (self.read_button, self.close_button):
             button.setVisible(warned)
+        self.figure.setText("None" if self._begun else NOTHING)
+        self.note.setText("in this stage" if self._begun else "nothing has run yet")
+        self.sign.setVisible(warned or self._begun)
         self.sign.setPixmap(icon("alert" if warned else "check", "warning" if warned else "good").pixmap(SIDE, SIDE))
         self.caption.setText(f"Alarms ({len(warnings)})" if len(warnings) > 1 else "Alarms")
         self.figure.setVisible(not warned)

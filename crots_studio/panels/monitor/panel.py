@@ -145,8 +145,7 @@ class MonitorPanel(QWidget):
                 score_descriptions, self.training.explain_scores, token="scores explained"
             )
         self._show_tiles()
-        self.alarm.dismiss()
-        self.alarm.take(history.stage(history.current).notes)
+        self.alarm.show_stage(history.stage(history.current))
 
     def _show_tiles(self) -> None:
         if not self.isVisible():

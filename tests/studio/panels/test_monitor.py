@@ -440,6 +440,14 @@ def test_a_vanishing_class_is_not_overlooked(qtbot, session, panel):
     assert panel.alarm.isVisible() and panel.alarm.height() == height, "nothing moves"
 
 
+def test_before_a_first_stage_no_alarms_are_said_to_be_none(qtbot, panel, open_project, tmp_path):
+    """A green sign stood there, beside tiles that said that nothing has run."""
+    open_project(make_fake_project(tmp_path, until="").folder)
+    assert panel.alarm.accessibleDescription() == "\u2013 nothing has run yet" and panel.alarm.sign.isHidden()
+    panel.alarm.take([StageStarted(stage="baseline", total=10)])
+    assert panel.alarm.accessibleDescription() == "None in this stage" and not panel.alarm.sign.isHidden()
+
+
 LONG = [
     "the source's confident labels are being lost (source 0.92 at the start, 0.71 now); lower the learning rate",
     "the student suddenly becomes certain (certainty 0.52 at the start, 0.91 now) and predicts other classes than "
