@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import tempfile
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from crots.artefacts import BEST, CHECKPOINT, CHOICE, STUDENT, TEACHER
 from crots.cli.command import Parser
 from crots.cli.flags import add_option, add_options, add_profile, add_run_flags, given
 from crots.cli.follow import follow_events
+from crots.cli.idle import Rule, refuse_idle, typed_options
 from crots.cli.outputs import RECORD, check_file, claimed, inputs_of
 from crots.cli.outputs import Claim as Claim
 from crots.config import Profile, Size, describe, to_mapping
@@ -49,10 +50,11 @@ def add_data(
     classes: bool = True,
     images: bool = True,
     implied_by: str = "",
+    without: tuple[str, ...] = (),
 ) -> argparse._ArgumentGroup:
     """Adds the flags of images and classes, under "inputs", and returns that group; see `add_classes`."""
     group = parser.add_argument_group("inputs")
-    without = () if validation else ("val_images", "val_labels", "val_layout", "val_encoding")
+    without += () if validation else ("val_images", "val_labels", "val_layout", "val_encoding")
     required = ("target",) if images else ()
     add_options(group, "data", opt.DataOptions, profile, flags=IMAGE_FLAGS, without=without, required=required)
     if classes:
@@ -131,17 +133,23 @@ def check_out_file(args: argparse.Namespace, *, folder: Collection[str] = ()) ->
     check_file(args.out, inputs_of(args), overwrite=args.overwrite, folder=folder)
 
 
-def config_of(args: argparse.Namespace, **more: dict[str, Any]) -> ProjectConfig:
+def config_of(args: argparse.Namespace, *, rules: Sequence[Rule] = (), **more: dict[str, Any]) -> ProjectConfig:
     """Builds the configuration that the flags describe.
 
     Args:
         args: with the option values under ``section.name``.
+        rules: which options have no effect in this command, besides those that have none anywhere.
         more: further values by section.
+
+    Raises:
+        InputError: a value does not fit, or an option that was typed has no effect.
     """
     values = {name: section for name, section in given(args).items() if name in opt.SECTIONS}
     for name, section in more.items():
         values[name] = {**values.get(name, {}), **section}
-    return build_config(values, profile=args.profile)
+    config = build_config(values, profile=args.profile)
+    refuse_idle(config, typed_options(args), Path.cwd(), more=rules)
+    return config
 
 
 @dataclass(frozen=True)

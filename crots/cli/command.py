@@ -63,6 +63,8 @@ class Parser(argparse.ArgumentParser):
         args, extra = self.parse_known_args(list(words))
         if extra:
             raise InputError(self._unknown(extra[0]))
+        # As defaults do not tell who gave a value.
+        args.typed = {word.partition("=")[0] for word in words}.intersection(self._option_string_actions)
         return args
 
     def _unknown(self, word: str) -> str:

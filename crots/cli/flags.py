@@ -71,6 +71,14 @@ def add_options(
         add_option(group, f"{section}.{info.name}", info, flag, profile, required=info.name in required)
 
 
+def add_net(group: Group) -> None:
+    """Adds ``--net`` of the only model of a command, as of `SourceOptions`."""
+    group.add_argument(
+        "--net", dest="source.net", metavar="NET", default=argparse.SUPPRESS,
+        help="network of a plain .pth; other files name their own",
+    )  # fmt: skip
+
+
 def add_option(group: Group, dest: str, info: OptionInfo, flag: str, profile: Profile, *, required: bool) -> None:
     """Adds the flag of one option."""
     help_text = option_help(info, profile, required=required).replace("%", "%%")

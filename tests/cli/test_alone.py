@@ -265,7 +265,7 @@ def test_a_resumed_run_evaluates_as_often(crots, refused, city, source, tmp_path
     assert "validate_every" in refused(*words, "--resume", "--validate-every", "2")
 
 
-@pytest.mark.parametrize("command", ["adapt", "train"])
+@pytest.mark.parametrize("command", ["adapt", "train", "baseline"])
 def test_training_alone_stops_at_a_truncated_image_before_the_start(crots, refused, city, source, tmp_path, command):
     images, out = city / "images" / "train", tmp_path / "out"
     for name in ("im1.png", "im2.png"):
@@ -273,6 +273,9 @@ def test_training_alone_stops_at_a_truncated_image_before_the_start(crots, refus
     words = adapt_words(city, source, "--net", NET, "--size", "64x64", "--out", out)
     if command == "train":
         words = ["train", "--images", images, "--labels", city / "labels" / "train", "--size", "64x64", "--net", NET,
+                 "--weights", source, "--classes", "camvid", *SHORT, "--out", out]  # fmt: skip
+    if command == "baseline":
+        words = ["baseline", "--images", images, "--pseudo-labels", city / "labels" / "train", "--net", NET,
                  "--weights", source, "--classes", "camvid", *SHORT, "--out", out]  # fmt: skip
     line = refused(*words)
     assert "im1.png" in line and "1 more" in line and "--skip-bad" in line

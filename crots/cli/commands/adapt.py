@@ -24,6 +24,7 @@ from crots.cli.alone import (
     run_alone,
 )
 from crots.cli.command import Command, Parser
+from crots.cli.idle import refuse_given
 from crots.cli.outputs import Claim
 from crots.config import Profile, Size, check, describe
 from crots.errors import InputError
@@ -80,6 +81,8 @@ def run(args: argparse.Namespace) -> int:
     config = config_of(args, adapt=facts)
     if config.adapt.balance and not args.pseudo_labels:
         raise InputError("--balance needs the source's labels; give them with --pseudo-labels", field="pseudo_labels")
+    if not config.adapt.balance:
+        refuse_given(args, ("--pseudo-labels",), "classes are not weighted by their frequency", "give --balance")
     for path in filter(None, (args.student, args.patches, args.pseudo_labels)):
         if not path.exists():
             raise InputError(f"{path}: no such file or folder; check the path")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
@@ -41,9 +42,11 @@ def configure(parser: Parser, profile: Profile) -> None:
     add_run(parser, profile)
 
 
-def add_student(group: argparse._ArgumentGroup, profile: Profile) -> None:
+def add_student(group: argparse._ArgumentGroup, profile: Profile, *, without: tuple[str, ...] = ()) -> None:
     """Adds ``--net`` and ``--weights`` of the network to train."""
-    add_options(group, "student", opt.StudentOptions, profile, flags=STUDENT_FLAGS, required=("net", "weights"))
+    add_options(
+        group, "student", opt.StudentOptions, profile, flags=STUDENT_FLAGS, without=without, required=("net", "weights")
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -65,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _events(desk: Desk, context: Context, claimed: Claim, args: argparse.Namespace) -> Iterator[Event]:
-    from crots.cli.inputs import find_pseudo_labels
+    from crots.cli.inputs import find_pseudo_labels, readable
     from crots.stages.project_stages import distil
     from crots.training.material import Material
 
@@ -73,6 +76,8 @@ def _events(desk: Desk, context: Context, claimed: Claim, args: argparse.Namespa
     samples, labels = find_pseudo_labels(args.pseudo_labels, args.confidence_folder, bench.dataset, bench.classes)
     # Pseudo-labels have the working size.
     bench = desk.bench(labels.size)
+    # Those that the labelling could read may have been damaged since, or somebody else's program reads more.
+    samples = list(readable(dataclasses.replace(bench.dataset, samples=tuple(samples)), bench, context).samples)
     events = distil(Loose(desk.out, bench.config), bench, context, Material(samples, bench.cache, labels))
     claimed.take()
     return events

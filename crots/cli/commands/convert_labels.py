@@ -13,6 +13,7 @@ from crots.cli.alone import Desk, Job, add_classes, add_out, add_run, claim, con
 from crots.cli.command import Command, Parser
 from crots.cli.commands.train import add_labels
 from crots.cli.flags import add_options
+from crots.cli.idle import Rule
 from crots.cli.outputs import Claim
 from crots.config import Profile
 from crots.events import Event, noted
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
 
 
 RESULTS = (LABEL_IDS, LABEL_COLOUR)
+_NO_IMAGES = Rule(
+    ("data.layout", "data.split"),
+    lambda config, root: config.data.target is None,
+    "labels alone have no layout",
+    "give `data.target`",
+)
 
 
 def configure(parser: Parser, profile: Profile) -> None:
@@ -42,7 +49,7 @@ def configure(parser: Parser, profile: Profile) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Writes the labels."""
-    config = config_of(args)
+    config = config_of(args, rules=(_NO_IMAGES,))
     claimed = claim(args, "convert-labels", config, ("data", "task"), results=RESULTS, clear=False)
     job = Job(lambda desk, context: _events(desk, context, claimed, args), args.out, claimed)
     return run_alone(args, "convert-labels", {"convert-labels": job}, config)

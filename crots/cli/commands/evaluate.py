@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from crots import options as opt
 from crots.cli.alone import Desk, add_classes, add_run, config_of
 from crots.cli.command import Command, Parser
-from crots.cli.flags import MODEL_FLAGS, add_options, given
+from crots.cli.flags import MODEL_FLAGS, add_net, add_options, given
 from crots.cli.follow import follow_events
+from crots.cli.idle import Rule, refuse_given, without_effect
 from crots.cli.outputs import check_json_file
 from crots.cli.terminal import say_json
 from crots.config import Profile
@@ -31,9 +32,22 @@ if TYPE_CHECKING:
     from crots.stages.workbench import Workbench
     from crots.taxonomy import ClassSet
 
+# Suffixes of files of one model; only training checkpoints hold student and teacher.
+_OF_ONE = (".safetensors", ".onnx", ".pt2")
 _IMAGE_FLAGS = {
     "val_images": "--images", "val_labels": "--labels", "val_layout": "--layout", "val_encoding": "--encoding",
 }  # fmt: skip
+
+_PREDICTED = Rule(
+    (
+        *(f"source.{name}" for name in ("net", "prefix", "size", "channels", "mean", "scale", "output", "output_name")),
+        *(f"data.{name}" for name in ("tile", "tile_overlap", "bands", "white")),
+        *(f"evaluate.{name}" for name in ("flip", "batch", "weights")),
+    ),
+    lambda config, root: config.source.predictions is not None and config.source.file is None,
+    "`source.predictions` are scored, so that no model is run",
+    "give the model by `source.file` in their place",
+)
 
 
 def configure(parser: Parser, profile: Profile) -> None:
@@ -42,7 +56,7 @@ def configure(parser: Parser, profile: Profile) -> None:
     add_options(
         group, "source", opt.SourceOptions, profile, flags=MODEL_FLAGS, only=("file", "predictions", "encoding")
     )
-    group.add_argument("--net", metavar="NET", help="network of a plain .pth; other files name their own")
+    add_net(group)
     add_options(
         group,
         "data",
@@ -65,7 +79,9 @@ def run(args: argparse.Namespace) -> int:
     """Scores and reports."""
     from crots.opening import Inputs
 
-    config = config_of(args, **({"source": {"net": args.net}} if args.net else {}))
+    if args.json in (None, "-"):
+        refuse_given(args, ("--overwrite",), "no file is written", "give --json FILE")
+    config = config_of(args, rules=(_PREDICTED,))
     _check(config)
     classes = Inputs(config, Path.cwd()).classes
     if args.json == "-" and args.events == "-":
@@ -93,6 +109,26 @@ def run(args: argparse.Namespace) -> int:
         else:
             write_text(Path(args.json), text)
     return code
+
+
+def chosen_part(args: argparse.Namespace, section: str, file: Path) -> str:
+    """Returns which model of a training checkpoint was asked for by ``--weights``; empty finds it.
+
+    Args:
+        args: of the command.
+        section: of the option.
+        file: the checkpoint.
+
+    Raises:
+        InputError: one was asked for, and the file holds one model alone.
+    """
+    part: str = given(args).get(section, {}).get("weights", "")
+    if part and (file.is_dir() or file.suffix.lower() in _OF_ONE):
+        named = f"{section}.weights"
+        raise without_effect(
+            [f"`{named}`"], f"{file.name} holds one model", "give a training checkpoint, which holds both", field=named
+        )
+    return part
 
 
 def _check(config: ProjectConfig) -> None:
@@ -167,8 +203,14 @@ def _score_model(desk: Desk, context: Context, args: argparse.Namespace) -> Iter
     assert source.file is not None
     is_weights = file_kind(source.file) in ("weights", "safetensors")
     if is_weights and not task.class_map and not task.source_classes:
+        if source.size:
+            why = "a model in the classes of the labels gets images of the working size"
+            raise without_effect(["`source.size`"], why, "give `data.size`", field="source.size")
         events, bench = _own_model(desk, context, args)
     else:
+        if chosen_part(args, "evaluate", source.file):
+            why = f"{source.file.name} is scored as a source, of which there is one model"
+            raise without_effect(["`evaluate.weights`"], why, field="evaluate.weights")
         events, bench = _foreign_model(desk, context)
     return with_notes(events, bench)
 
@@ -181,9 +223,9 @@ def _own_model(desk: Desk, context: Context, args: argparse.Namespace) -> tuple[
     dataset, classes = _labels(desk)
     file, options = desk.config.source.file, desk.config.evaluate
     assert file is not None
-    flags = given(args)
-    part = options.weights if "weights" in flags.get("evaluate", {}) and file.suffix != ".safetensors" else ""
-    model, bench = open_model(desk, file, net=args.net, classes=desk.config.task.classes, part=part, images=dataset)
+    part = chosen_part(args, "evaluate", file)
+    net, classes_named = desk.config.source.net or None, desk.config.task.classes
+    model, bench = open_model(desk, file, net=net, classes=classes_named, part=part, images=dataset)
     bench.note_pixels(dataset)
     engine = bench.engine
     engine.place(model)

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 from crots import options as opt
 from crots.cli.alone import Desk, Job, add_out_file, check_out_file, config_of, run_alone
 from crots.cli.command import Command, Parser
-from crots.cli.flags import add_options, add_run_flags, given
+from crots.cli.commands.evaluate import chosen_part
+from crots.cli.flags import add_options, add_run_flags
+from crots.cli.idle import Rule
 from crots.config import Profile
 from crots.errors import InputError
 from crots.events import Event
@@ -29,6 +31,12 @@ _SUFFIXES = {
     "torchscript": (".pt", ".pth"),
 }
 _TAKEN = (".onnx", ".safetensors", ".pt2")
+_NO_IMAGES = Rule(
+    ("data.layout", "data.split", "data.bands", "data.white"),
+    lambda config, root: config.data.target is None,
+    "there are no images to compare on but noise",
+    "give `data.target`",
+)
 
 
 def configure(parser: Parser, profile: Profile) -> None:
@@ -64,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     _check_suffix(args.out, args.format)
     check_out_file(args, folder=WRITTEN if args.format == "huggingface" else ())
     more: dict[str, dict[str, Any]] = {"task": {"classes": args.classes}} if args.classes else {}
-    config = config_of(args, **more)
+    config = config_of(args, rules=(_NO_IMAGES,), **more)
     job = Job(lambda desk, context: _events(desk, context, args), args.out)
     return run_alone(args, "export", {"export": job}, config)
 
@@ -84,8 +92,7 @@ def _events(desk: Desk, context: Context, args: argparse.Namespace) -> Iterator[
     from crots.stages.export import ExportJob, export_model
     from crots.stages.project_stages import with_notes
 
-    weights = given(args).get("export", {}).get("weights", "")
-    part = weights if args.checkpoint.suffix != ".safetensors" else ""
+    part = chosen_part(args, "export", args.checkpoint)
     model, bench = open_model(desk, args.checkpoint, net=args.net, classes=args.classes, part=part)
     check_formats([args.format], model.card.net)
     images = _images(bench)

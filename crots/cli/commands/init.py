@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from crots import options as opt
 from crots.cli.command import Command, Parser
 from crots.cli.flags import add_debug, add_json, add_options, given, read_profile, settings
+from crots.cli.idle import refuse_idle, typed_options
 from crots.cli.terminal import say, say_json, typed
 from crots.config import PROFILES, Profile
 from crots.errors import InputError
@@ -62,6 +63,7 @@ def run(args: argparse.Namespace) -> int:
     if problem := unfit(args.project):
         raise InputError(problem)
     config = settled(configuration(args))
+    refuse_idle(config, [*typed_options(args), *settings(args.set)], Path.cwd(), student=True)
     if "export.formats" not in settings(args.set):
         config = in_own_form(config, Path.cwd())
     from crots.class_files import file_name, keep_class_set

@@ -9,6 +9,7 @@ from typing import Any
 from crots import options as opt
 from crots.cli.command import Command, Parser
 from crots.cli.flags import add_debug, add_json, add_options
+from crots.cli.idle import refuse_given
 from crots.cli.terminal import say, say_json, use_flags
 from crots.config import Profile
 from crots.errors import InputError
@@ -61,10 +62,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _inspect(args: argparse.Namespace) -> dict[str, Any]:
+    files = ("--labels", "--confidence", "--layout", "--encoding", "--bands", "--white")
     if (args.path / CONFIG_NAME).is_file():
+        refuse_given(args, (*files, "--classes", "--net"), f"{args.path} is a project")
         return _inspect_project(args.path)
     if (args.path.is_file() and args.path.suffix.lower() in MODEL_SUFFIXES) or is_model_folder(args.path):
+        refuse_given(args, files, f"{args.path} is a model")
         return _inspect_model(args)
+    refuse_given(args, ("--net",), f"{args.path} is no model file that it could be compared with")
     return _inspect_files(args)
 
 
@@ -81,6 +86,10 @@ def _inspect_files(args: argparse.Namespace) -> dict[str, Any]:
     from crots.rendering import parse_rendering
     from crots.taxonomy import load_class_set
 
+    if args.confidence is not None:
+        refuse_given(args, ("--labels", "--layout", "--bands", "--white"), "--confidence is about predictions")
+        if not args.path.is_dir():
+            raise InputError(f"--confidence: {args.path} is a file, expected a folder of predictions; leave it out")
     classes = load_class_set(args.classes) if args.classes else None
     layout = getattr(args, "data.layout", "auto")
     encoding: Encoding = getattr(args, "data.val_encoding", "auto")

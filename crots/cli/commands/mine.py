@@ -21,7 +21,8 @@ RESULTS = (PATCHES, PATCH_LABELS, PATCH_COLOURS, PATCH_INDEX)
 
 def configure(parser: Parser, profile: Profile) -> None:
     """Adds the arguments."""
-    group = add_data(parser, profile, implied_by="the class map")
+    # The pseudo-labels have the working size, and tell which images could be read.
+    group = add_data(parser, profile, implied_by="the class map", without=("size", "skip_bad"))
     add_pseudo_labels(group)
     add_options(group, "task", opt.TaskOptions, profile, only=("source_classes", "class_map"))
     add_out(group, "folder for patches/, labels/, color_labels/ and patches.json")

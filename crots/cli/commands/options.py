@@ -9,6 +9,7 @@ from typing import Any
 from crots.cli.command import Command, Parser
 from crots.cli.draw import show_table
 from crots.cli.flags import add_debug, add_json
+from crots.cli.idle import refuse_given
 from crots.cli.tables import Table
 from crots.cli.terminal import say, say_json, say_lines
 from crots.config import OptionInfo, Profile, describe, expectation, shown, to_plain, unknown_name
@@ -31,6 +32,8 @@ def configure(parser: Parser, profile: Profile) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Lists the options."""
+    if args.json:
+        refuse_given(args, ("--markdown",), "--json prints no tables")
     section = args.section.replace("-", "_") if args.section else None
     if section and section not in CLASSES:
         raise unknown_name("options", args.section, list(CLASSES), what="section")

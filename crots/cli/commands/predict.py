@@ -4,27 +4,43 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from crots import options as opt
 from crots.artefacts import LABEL_COLOUR, LABEL_IDS
 from crots.cli.alone import Desk, Job, add_out, add_run, claim, config_of, run_alone
 from crots.cli.command import Command, Parser
-from crots.cli.flags import MODEL_FLAGS, add_options, options_of
+from crots.cli.flags import MODEL_FLAGS, add_net, add_options, given, options_of
+from crots.cli.idle import Rule, without_effect
 from crots.cli.outputs import Claim
 from crots.config import Profile
+from crots.errors import InputError
 from crots.events import Event
 from crots.execution.context import Context
 from crots.folders import check_model_file
+from crots.project_config import ProjectConfig
 
 RESULTS = (LABEL_IDS, LABEL_COLOUR, "overlay", "overlay.mp4")
+
+
+def _is_video(config: ProjectConfig, root: Path) -> bool:
+    from crots.stages.predict import VIDEO_SUFFIXES
+
+    images = config.data.target
+    return images is not None and images.suffix.lower() in VIDEO_SUFFIXES and (root / images).is_file()
+
+
+_VIDEO = Rule(
+    ("data.layout", "data.split", "data.bands", "data.white", "data.skip_bad"), _is_video, "the images are a video's"
+)
 
 
 def configure(parser: Parser, profile: Profile) -> None:
     """Adds the arguments."""
     group = parser.add_argument_group("inputs")
     add_options(group, "source", opt.SourceOptions, profile, flags=MODEL_FLAGS, only=("file",), required=("file",))
-    group.add_argument("--net", metavar="NET", help="network of a plain .pth; other files name their own")
+    add_net(group)
     group.add_argument("--classes", metavar="NAME|FILE", help="class set of files that do not hold their own")
     add_options(
         group, "data", opt.DataOptions, profile, flags={"target": "--images"}, required=("target",),
@@ -42,12 +58,14 @@ def configure(parser: Parser, profile: Profile) -> None:
 def run(args: argparse.Namespace) -> int:
     """Predicts."""
     more: dict[str, dict[str, Any]] = {"task": {"classes": args.classes}} if args.classes else {}
-    if args.net:
-        more["source"] = {"net": args.net}
-    config = config_of(args, **more)
+    config = config_of(args, rules=(_VIDEO,), **more)
     assert config.source.file is not None
     check_model_file(config.source.file)
     options = options_of(args, "predict", opt.PredictOptions)
+    if not (options.ids or options.colour or options.overlay):
+        raise InputError("--no-ids, --no-colour and --no-overlay leave nothing to write; leave one of them out")
+    if "opacity" in given(args).get("predict", {}) and not options.overlay:
+        raise without_effect(["--opacity"], "--no-overlay is, too")
     claimed = claim(args, "predict", config, ("data", "source"), results=RESULTS, clear=False)
     job = Job(lambda desk, context: _events(desk, context, claimed, args, options), args.out, claimed)
     return run_alone(args, "predict", {"predict": job}, config)

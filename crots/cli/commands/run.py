@@ -14,6 +14,7 @@ from crots.cli.command import Command, Parser
 from crots.cli.commands.init import add_set
 from crots.cli.flags import add_options, add_run_flags, given, settings
 from crots.cli.follow import follow_events
+from crots.cli.idle import refuse_given, refuse_idle
 from crots.cli.terminal import say, say_json, typed
 from crots.config import Profile
 from crots.errors import InputError
@@ -50,6 +51,8 @@ def run(args: argparse.Namespace) -> int:
     """Runs the stages that are not done."""
     if args.until and args.only:
         raise InputError("both --until and --only are given, expected one of them; leave the other out")
+    if args.estimate:
+        refuse_given(args, ("--events", "--tensorboard"), "--estimate runs nothing, so that there is nothing to write")
     project = prepared(args)
     planned(project, until=args.until, only=args.only)
     if args.estimate:
@@ -119,6 +122,7 @@ def prepared(args: argparse.Namespace) -> Project:
     flags = given(args)
     budget = {f"runtime.{name}": value for name, value in flags.get("runtime", {}).items() if name == "time_budget"}
     lasting = {f"adapt.{name}": value for name, value in flags.get("adapt", {}).items()} | budget | settings(args.set)
+    refuse_idle(override(project.config, lasting), lasting, project.folder, student=True)
     if lasting and not is_first():
         # Rank 0 stores them in the project.
         project.config = override(project.config, lasting)

@@ -14,6 +14,7 @@ from crots.cli.command import Command, Parser
 from crots.cli.draw import show_table
 from crots.cli.flags import add_options, add_run_flags, given
 from crots.cli.follow import follow_events
+from crots.cli.idle import refuse_given
 from crots.cli.outputs import inputs_of_config
 from crots.cli.tables import Table, percent
 from crots.cli.terminal import say
@@ -78,9 +79,15 @@ def run(args: argparse.Namespace) -> int:
     for flag, value in (("--top", args.top), ("--overlays", args.overlays)):
         if value < 0:
             raise InputError(f"{flag}: found {value}, expected a whole number, at least 0", field=flag)
+    if args.corrected is not None:
+        refuse_given(args, ("--student", "--share", "--top", "--overlays", "--tool"), "--import searches nothing")
+    elif args.export is None:
+        refuse_given(args, ("--tool",), "nothing is exported", "give --export DIR")
     project = Project.open(args.project)
     passing = {f"runtime.{name}": value for name, value in given(args).get("runtime", {}).items()}
     project = Project(project.folder, override(project.config, passing))
+    if args.corrected is not None and args.export is not None:
+        raise InputError("--import and --export are both given; give one of them", field="--import")
     if args.corrected is not None:
         return _import(args, project)
     if args.export is not None:
@@ -128,8 +135,6 @@ def _import(args: argparse.Namespace, project: Project) -> int:
     from crots.stages.labelling_rounds import import_corrected_job
     from crots.stages.labelling_tools import import_corrected
 
-    if args.export is not None:
-        raise InputError("--import and --export are both given; give one of them", field="--import")
     job = import_corrected_job(project, args.corrected)
     return _followed(args, lambda context: import_corrected(job, context))
 

@@ -39,7 +39,8 @@ def configure(parser: Parser, profile: Profile) -> None:
     """Adds the arguments."""
     group = add_data(parser, profile, validation=True)
     add_labels(group, profile)
-    add_student(group, profile)
+    # Labels teach the student the target's statistics.
+    add_student(group, profile, without=("target_statistics",))
     add_out(group, "folder for checkpoint.pt and student.safetensors", resume=True)
     add_stage(parser, "train", TrainOptions, profile)
     add_run(parser, profile)
