@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import dataclasses
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from crots import options as opt
-from crots.artefacts import CORRECTIONS, LABEL_IDS, PATCH_INDEX, is_round, section_of
+from crots.artefacts import CORRECTIONS, LABEL_IDS, PATCH_INDEX, is_round, section_of, stage_kind
 from crots.config import to_mapping
 from crots.contents import Check, Contents
 from crots.decisions import BUDGET
+from crots.differences import Change
 from crots.errors import InputError
 from crots.files import content_digest, exists, expanded, file_stamp, listing_digest
 from crots.project_config import ProjectConfig
@@ -90,18 +92,42 @@ class Dependencies:
             key: of the stage.
             check: see `Contents.note`.
         """
+        for value in self.read_by(key):
+            if exists(self._path(value)):
+                name, stamp = self._stamp(value)
+                self._contents.note(name, self._path(value), stamp, without=self.folder, check=check)
+
+    def read_by(self, key: str) -> list[Path | str]:
+        """Returns the files and folders that a stage reads as its own inputs, and names, which may be of files."""
         data, task, source = self.config.data, self.config.task, self.config.source
+        scored = (data.val_images, data.val_labels)
         read: dict[str, tuple[Path | str | None, ...]] = {
             "pseudo-label": (
                 data.target, task.classes, task.class_map, source.file, source.predictions, source.confidence
             ),
             "baseline": (self.config.student.weights,),
-            "evaluate": (data.val_images, data.val_labels),
+            "evaluate": scored,
+            "adapt": scored if self.config.adapt.select == "oracle" else (),
         }  # fmt: skip
-        for value in read.get(key, ()):
-            if value and exists(self._path(value)):
-                name, stamp = self._stamp(value)
-                self._contents.note(name, self._path(value), stamp, without=self.folder, check=check)
+        return list(filter(None, read.get(stage_kind(key), ())))
+
+    def with_missing(self, key: str, changes: Iterable[Change]) -> Iterator[Change]:
+        """Yields the changes of a stage's inputs, those of files and folders that are not there any more as such."""
+        gone = {f"{kind} {value}": str(value) for value in self.read_by(key) for kind in ("file", "files of")
+                if not exists(self._path(value))}  # fmt: skip
+        source = self.config.source
+        from_source = [str(value) for value in (source.file, source.predictions, source.confidence) if value]
+        for change in changes:
+            if change.section == "source" and change.name == "files":
+                lost = [value for value in from_source if value in gone.values()]
+                yield from [dataclasses.replace(change, missing=value) for value in lost] or [change]
+            else:
+                yield dataclasses.replace(change, missing=gone.get(change.name, ""))
+
+    def missing(self, key: str) -> list[str]:
+        """Returns the files and folders that a stage reads and that are not there, but for what may be a name."""
+        named = (self.config.task.classes, self.config.task.class_map, self.config.student.weights)
+        return [str(value) for value in self.read_by(key) if value not in named and not exists(self._path(value))]
 
     def _source(self) -> dict[str, Any]:
         config = self.config

@@ -25,12 +25,16 @@ class Change:
     Attributes:
         section: of the options, ``corrections``, or the key of an earlier stage.
         name: of the option, or ``files of data/target``; empty where the result of an earlier stage differs.
+        missing: the file or folder that is not there any more; empty where what is there differs.
     """
 
     section: str
     name: str = ""
+    missing: str = ""
 
     def __str__(self) -> str:
+        if self.missing:
+            return f"{self.missing} is missing"
         return f"{self.section}.{self.name} changed" if self.name else f"{self.section} changed"
 
 

@@ -91,7 +91,8 @@ class _States:
         if project.started_path(key).exists() and (unfinished := self._unfinished(key, record)):
             return status(*unfinished)
         if record:
-            changes = tuple(changed_inputs(record.get("inputs", {}), self._inputs[key], project.config.profile))
+            differing = changed_inputs(record.get("inputs", {}), self._inputs[key], project.config.profile)
+            changes = tuple(project.dependencies.with_missing(key, differing))
             choice = project.choice(key) or {}
             return status(
                 "stale" if changes else "done",
@@ -109,7 +110,7 @@ class _States:
         if ending and ending.outcome == "failed":
             # Its inputs did not fit, so it never began.
             return status("failed", ending.message)
-        return status("ready")
+        return status("ready", ", ".join(f"{path} is missing" for path in project.dependencies.missing(key)))
 
     def _unfinished(self, key: str, record: Mapping[str, Any] | None) -> tuple[State, str] | None:
         """State and reason of a stage that was begun; None if its last result counts."""
@@ -135,7 +136,7 @@ def dropped(project: Project, key: str) -> str:
     if started is None or not started.get("inputs") or project.resumable(key):
         return ""
     changes = changed_inputs(started["inputs"], project.inputs()[key], project.config.profile)
-    reasons = list(map(str, changes))
+    reasons = list(map(str, project.dependencies.with_missing(key, changes)))
     ending = last_endings(project.events_path).get(key)
     if not reasons or ending is None or ending.outcome == "completed":
         return ""

@@ -96,6 +96,29 @@ def test_a_changed_image_makes_everything_stale(project, target):
     assert "files of" in found["pseudo-label"].reason
 
 
+def test_what_is_not_there_any_more_is_called_missing_and_not_changed(project, target, tmp_path):
+    (tmp_path / "said").mkdir()
+    (tmp_path / "said" / "a.png").write_bytes(b"1")
+    project.config = override(project.config, {"source.predictions": str(tmp_path / "said")})
+    complete(project, *project.stage_keys())
+    target.rename(tmp_path / "elsewhere")
+    found = {status.key: status for status in statuses(project)}["pseudo-label"]
+    assert (found.state, found.reason) == ("stale", f"{target} is missing")
+    (tmp_path / "said").rename(tmp_path / "said-elsewhere")
+    found = {status.key: status for status in statuses(project)}["pseudo-label"]
+    assert found.reason == f"{target} is missing, {tmp_path / 'said'} is missing"
+    # Another folder that is named instead is a change.
+    project.config = override(project.config, {"data.target": str(tmp_path / "elsewhere")})
+    found = {status.key: status for status in statuses(project)}["pseudo-label"]
+    assert "data.target changed" in found.reason and f"{target} is missing" not in found.reason
+
+
+def test_inputs_that_were_never_there_are_said_before_a_run(project, target, tmp_path):
+    target.rename(tmp_path / "elsewhere")
+    found = {status.key: status for status in statuses(project)}["pseudo-label"]
+    assert (found.state, found.reason) == ("ready", f"{target} is missing")
+
+
 def test_corrections_make_the_rounds_stale(project):
     complete(project, *project.stage_keys())
     project.corrections_path.mkdir()
