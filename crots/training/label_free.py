@@ -24,7 +24,7 @@ from crots.methods.scores import (
     score,
     summarise,
 )
-from crots.methods.selection import confidence_histogram, keep_thresholds
+from crots.methods.selection import LEAST, confidence_histogram, keep_thresholds
 from crots.nets.model import Model
 from crots.training.material import Material
 from crots.training_options import TrainingOptions
@@ -206,7 +206,8 @@ def confident_labels(material: Material) -> Array:
 def surest_labels(material: Material, share: float = SUREST) -> Array:
     """Returns the source's labels (N, H, W) of images, with ``ignore`` where it is not among the surest of a class.
 
-    The surest half of all pixels hardly holds any of the rare classes; this holds as large a part of each.
+    The surest half of all pixels hardly holds any of the rare classes; this holds as large a part of each. Classes
+    whose surest pixels are doubtful too are left out: a model that adapts well may give them up.
 
     Args:
         material: with pseudo-labels; all count where the source gave no confidence.
@@ -225,6 +226,7 @@ def surest_labels(material: Material, share: float = SUREST) -> Array:
     classes = len(labels.classes)
     least = keep_thresholds(confidence_histogram(maps, confidence, classes), share)
     known = maps < classes
+    least[least < LEAST] = np.inf
     sure = known & (confidence >= least[np.where(known, maps, 0)])
     return np.where(sure, maps, labels.classes.ignore).astype(maps.dtype)
 

@@ -57,14 +57,30 @@ def test_every_score_is_given_where_there_is_something_to_compare_with(classes, 
     assert not {"source", "fit", "teacher"} & LabelFreeScores(student, bare, ENGINE, Context("adapt-1"))()[0].keys()
 
 
-def test_the_most_confident_quarter_of_each_class_counts_and_a_lost_class_shows(classes, material, tmp_path):
-    # Lights are few, and the source is less sure of them than of anything else.
+def write_confidences(folder, *, lights):
+    """The source is as sure of the lights, which are few, as given, or up to 0.1 more, and surer of all else."""
     for number in range(6):
         labels = world.paint(number)[1]
         rng = np.random.default_rng(number)
-        confidence = np.where(labels == world.LIGHT, 0.3, 0.8) + 0.1 * rng.random(labels.shape)
-        world.write_labels(tmp_path / "out" / "label_ids" / f"{world.key(number)}.png", labels)
-        world.write_confidence(tmp_path / "out" / "confidence" / f"{world.key(number)}.png", confidence)
+        confidence = np.where(labels == world.LIGHT, lights, 0.85) + 0.1 * rng.random(labels.shape)
+        world.write_labels(folder / "label_ids" / f"{world.key(number)}.png", labels)
+        world.write_confidence(folder / "confidence" / f"{world.key(number)}.png", confidence)
+
+
+def test_a_class_that_the_source_doubts_may_be_given_up(classes, material, tmp_path):
+    write_confidences(tmp_path / "out", lights=0.5)
+    surest = surest_labels(material)
+    assert not (surest == world.LIGHT).any() and (surest == world.CAR).any()
+    student = model(classes)
+    scores = LabelFreeScores(student, material, ENGINE, Context("adapt-1"))
+    scores()
+    with torch.no_grad():
+        student.net.head.bias[world.LIGHT] = -1e3
+    assert scores()[0]["worst class"] > 0.9
+
+
+def test_the_most_confident_quarter_of_each_class_counts_and_a_lost_class_shows(classes, material, tmp_path):
+    write_confidences(tmp_path / "out", lights=0.72)
     half, surest = confident_labels(material), surest_labels(material)
     truth = material.labels(range(6))
     assert not (half == world.LIGHT).any(), "the surest half of all pixels cannot see them vanish"
