@@ -18,7 +18,7 @@ from crots.card import ModelCard, file_card
 from crots.class_files import shipped_name
 from crots.class_maps import ClassMap, class_map_source, class_map_target, identity_map, load_class_map
 from crots.config import Size
-from crots.data.datasets import Dataset, open_dataset
+from crots.data.datasets import Dataset, open_dataset, with_labels_alone
 from crots.data.pixels import PixelWarning, pixel_warnings
 from crots.data.predictions import PredictionSet, open_predictions
 from crots.data.sizes import propose_size, proposed_tile
@@ -286,6 +286,7 @@ class Inputs:
             encoding=data.val_encoding,
             classes=self.classes,
         )
+        dataset = with_labels_alone(dataset)
         render(dataset, data)
         return dataset
 

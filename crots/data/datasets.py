@@ -42,6 +42,8 @@ _SPLIT_WORD = re.compile(r"(?<![a-z])(train|val|test)(?![a-z])", re.IGNORECASE)
 _INNER = ("SegmentationClassPNG", "SegmentationClass", LABEL_IDS)
 # JSON files of outlines that are opened to know them.
 _OPENED = 4
+# The least share of images with labels: fewer are no data set with gaps.
+_MOST_LABELLED = 0.5
 _ENCODING_OF = {"_labelTrainIds": "train", "_labelIds": "raw", "_color": "colour"}
 
 
@@ -124,7 +126,7 @@ def open_dataset(
 
     Raises:
         InputError: nothing there, no image, two images of one key, unknown layout, or labels (where given) that do
-            not belong to the images one to one.
+            not belong to the images: most have none, or labels belong to no image.
     """
     if encoding not in ENCODINGS:
         raise unknown_name("encoding", encoding, list(ENCODINGS), what="encoding")
@@ -368,15 +370,43 @@ def _with_own_labels(
     if not found and folder == dataset.root:
         # Label files among the images that match none were already reported as left out.
         return dataset
-    lacking = len(dataset) - len(found)
-    note = Remark(f"{folder}: {lacking} of {len(dataset)} images have no label", "labels") if lacking else None
-    return _replaced(dataset, found, encoding, note)
+    dataset = _replaced(dataset, found, encoding, None)
+    note = _lacking(dataset, folder)
+    return replace(dataset, notes=(*dataset.notes, note)) if note else dataset
+
+
+def _lacking(dataset: Dataset, folder: Path) -> Remark | None:
+    lacking = len(dataset) - dataset.labelled
+    return Remark(f"{folder}: {lacking} of {len(dataset)} images have no label", "labels") if lacking else None
+
+
+def with_labels_alone(dataset: Dataset) -> Dataset:
+    """Returns the images of a data set that have labels, for scoring, with a warning that says how many have none.
+
+    The same of labels that were named, that a list names, and that the data set has itself.
+
+    Raises:
+        InputError: most have none, though some have: the labels are perhaps another data set's.
+    """
+    samples = tuple(sample for sample in dataset.samples if sample.label is not None)
+    note = _lacking(dataset, dataset.root)
+    if not samples or note is None:
+        return dataset
+    if len(samples) < _MOST_LABELLED * len(dataset):
+        lacking = [sample.key for sample in dataset.samples if sample.label is None]
+        raise InputError(
+            f"{note.text} ({some(lacking)}), expected labels for most; add the labels, or give the labelled images "
+            "alone, as a folder or a list"
+        )
+    warning = Remark(f"{note.text} and are not scored", "warning")
+    others = (other for other in dataset.notes if other.kind != "labels")
+    return replace(dataset, samples=samples, notes=(*others, warning))
 
 
 def _with_labels(
     dataset: Dataset, place: Place | None, folder: Path, encoding: Encoding, classes: ClassSet | None, *, partial: bool
 ) -> Dataset:
-    """Adds the labels that the user gave, one for each image."""
+    """Adds the labels that the user gave; a few images may have none."""
     if "image_3" in dataset.root.parts and "image_3" not in folder.parts and "semantic" in folder.name:
         raise InputError(
             f"{folder}: the labels of KITTI are of the left camera (image_2), and do not fit images of the right "
@@ -392,9 +422,10 @@ def _with_labels(
         files, encoding = label_files(folder, encoding, classes, _candidates(dataset, place, folder))
         if not files:
             raise InputError(no_labels(folder))
-        found = match(dataset.keys, files, what="label", folder=folder, partial=partial)
+        found = match(dataset.keys, files, what="label", folder=folder, partial=True)
         # Folders that do not belong together are no data set with gaps.
-        found = found or match(dataset.keys, files, what="label", folder=folder)
+        if not found or (not partial and len(found) < _MOST_LABELLED * len(dataset)):
+            match(dataset.keys, files, what="label", folder=folder)
     if encoding == "auto" and found.items() <= layouts.items():
         # The same files are read alike, whether they were named or not.
         encoding = dataset.encoding
@@ -409,6 +440,8 @@ def _with_labels(
     listed = dataset.layout in ("list", "image") or (place is not None and place.stems is not None)
     if extra and not listed:
         if not partial:
+            # With images that lack one, names are perhaps mistyped.
+            match(dataset.keys, files, what="label", folder=folder)
             raise InputError(
                 f"{folder}: found {len(used) + len(extra)} labels for {len(used)} images, expected as many; "
                 f"no image for {some(extra)}; add the images or move these labels away"
@@ -417,7 +450,12 @@ def _with_labels(
         dataset = replace(dataset, notes=(*dataset.notes, surplus))
     parts = _different_parts(dataset.root, folder)
     doubt = f"images of {parts[0]} are given labels of {parts[1]}; make sure that they belong together" if parts else ""
-    return _replaced(dataset, found, encoding, Remark(doubt, "warning") if doubt else None)
+    dataset = _replaced(dataset, found, encoding, Remark(doubt, "warning") if doubt else None)
+    return (
+        dataset
+        if partial or not (note := _lacking(dataset, folder))
+        else replace(dataset, notes=(*dataset.notes, note))
+    )
 
 
 def _labels_of(place: Place, encoding: Encoding, classes: ClassSet | None) -> dict[str, Path]:

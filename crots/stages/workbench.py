@@ -120,7 +120,9 @@ class Workbench:
         """Labelled images for scoring, None where none are named or those named have no labels."""
         if unscored := self.inputs.unscored:
             self.note(unscored, warning=True)
-        return self.inputs.validation
+        found = self.inputs.validation
+        self.take(note for note in (found.notes if found else ()) if note.warning)
+        return found
 
     @cached_property
     def size(self) -> Size:

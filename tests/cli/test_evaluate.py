@@ -125,6 +125,19 @@ def test_images_may_be_given_too(crots, city):
     assert json.loads(ran.out)["miou"] == 1.0
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_the_images_that_have_labels_are_scored_and_the_others_counted(crots, refused, city, named):
+    (city / "labels" / "val" / "im1.png").unlink()
+    images = city / "images" / "val"
+    where = ["--images", images, "--labels", city / "labels" / "val"] if named else ["--images", city]
+    words = ["evaluate", "--predictions", city / "labels" / "val", *where, "--classes", "camvid"]
+    ran = crots(*words)
+    assert ran.code == 0 and "1 of 2 images have no label and are not scored" in ran.out, ran
+    assert "1 images" in ran.out
+    (images / "im2.png").write_bytes((images / "im1.png").read_bytes())
+    assert "2 of 3 images" in refused(*words)
+
+
 def test_no_torch(said, truth):
     code = (
         "import sys; from crots.cli.main import main; code = main(sys.argv[1:]); "

@@ -243,10 +243,15 @@ def test_unmatched_predictions(refused, city, predictions, tmp_path):
     assert "1 of 4 images (im3)" in line
 
 
-def test_unequal_validation_counts(refused, city, words, tmp_path):
+def test_unequal_validation_counts(crots, refused, city, words, tmp_path):
     (city / "labels" / "val" / "im1.png").unlink()
-    val = ["--val-images", city / "images" / "val", "--val-labels", city / "labels" / "val"]
-    assert "1 of 2 images" in refused("init", tmp_path / "p", *words, *val)
+    images = city / "images" / "val"
+    val = ["--val-images", images, "--val-labels", city / "labels" / "val"]
+    ran = crots("init", tmp_path / "p", *words, *val)
+    assert ran.code == 0 and f"warning: {images}: 1 of 2 images have no label and are not scored" in ran.out
+    assert "validation: 1 labelled images" in ran.out
+    (images / "im2.png").write_bytes((images / "im1.png").read_bytes())
+    assert "2 of 3 images" in refused("init", tmp_path / "q", *words, *val)
 
 
 def test_other_classes_without_a_map(refused, words, tmp_path):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from crots.data.datasets import open_dataset
+from crots.data.datasets import open_dataset, with_labels_alone
 from crots.data.inspection import inspect
 from crots.data.labels import read_truth, resolve_encoding
 from crots.data.predictions import open_predictions
@@ -20,14 +20,49 @@ def test_given_labels(tmp_path):
     assert dataset.encoding == "auto"
 
 
+@pytest.mark.parametrize("named", ["folder", "list", "root"])
+def test_images_without_a_label_are_not_scored_however_labels_are_named(tmp_path, named):
+    images, truth = (
+        touch(tmp_path / kind, *(f"{name}{suffix}" for name in names))
+        for kind, suffix, names in (("images", ".jpg", "abcd"), ("labels", ".png", "abc"))
+    )
+    listed = tmp_path / "list.txt"
+
+    def opened():
+        if named == "folder":
+            return open_dataset(images, labels=truth)
+        if named == "root":
+            return open_dataset(tmp_path)
+        has = [f" labels/{key}.png" if (truth / f"{key}.png").exists() else "" for key in "abcd"]
+        listed.write_text("".join(f"images/{key}.jpg{label}\n" for key, label in zip("abcd", has, strict=True)))
+        return open_dataset(listed)
+
+    dataset = with_labels_alone(opened())
+    assert [sample.image.stem for sample in dataset.samples] == ["a", "b", "c"] and dataset.labelled == 3
+    (warning,) = [note.text for note in dataset.notes if note.warning]
+    assert warning.endswith("1 of 4 images have no label and are not scored")
+    for name in "bc":
+        (truth / f"{name}.png").unlink()
+    with pytest.raises(InputError, match="3 of 4 images"):
+        with_labels_alone(opened())
+
+
 def test_given_labels_must_fit(tmp_path):
     images = touch(tmp_path / "images", "a.jpg", "b.jpg")
     with pytest.raises(InputError, match="no such folder"):
         open_dataset(images, labels=tmp_path / "truth")
     truth = touch(tmp_path / "truth", "a.png")
-    with pytest.raises(InputError, match=r"no label for 1 of 2 images \(b\)"):
+    half = open_dataset(images, labels=truth)
+    assert half.labelled == 1 and [note.text for note in half.notes] == [f"{truth}: 1 of 2 images have no label"]
+    touch(images, "c.jpg")
+    with pytest.raises(InputError, match=r"no label for 2 of 3 images \(b, c\)"):
         open_dataset(images, labels=truth)
-    touch(truth, "b.png", "c.png")
+    # Where a label has no image, one of them is perhaps mistyped.
+    touch(truth, "b.png", "d.png")
+    with pytest.raises(InputError, match=r"no label for 1 of 3 images \(c\) among 3 files"):
+        open_dataset(images, labels=truth)
+    (images / "c.jpg").unlink()
+    (truth / "d.png").rename(truth / "c.png")
     with pytest.raises(InputError, match=r"found 3 labels for 2 images, expected as many; no image for c"):
         open_dataset(images, labels=truth)
     (truth / "c.png").rename(truth / "a.bmp")

@@ -241,6 +241,7 @@ def test_an_image_without_a_label_is_a_problem_however_the_labels_are_named(tmp_
     write_labels(tmp_path / "labels" / "e.png", np.zeros((32, 64), np.uint8))
     problems = inspect(tmp_path / "images", labels=tmp_path / "labels").problems
     assert f"{tmp_path / 'labels'}: 1 labels have no image (e)" in problems and len(problems) == 2
+    # To be scored, labels are not to be of other images.
     with pytest.raises(InputError, match="found no label for 1 of 4"):
         open_dataset(tmp_path / "images", labels=tmp_path / "labels")
 

@@ -167,6 +167,7 @@ def _events(desk: Desk, context: Context, args: argparse.Namespace) -> Iterator[
 
 def _labels(desk: Desk) -> tuple[Dataset, ClassSet]:
     from crots.cli.inputs import open_labels
+    from crots.data.datasets import with_labels_alone
     from crots.data.labels import resolve_encoding
     from crots.opening import Inputs, render
 
@@ -174,6 +175,7 @@ def _labels(desk: Desk) -> tuple[Dataset, ClassSet]:
     dataset = open_labels(
         data.val_images, data.val_labels, data.val_encoding, classes, layout=data.val_layout, split="val"
     )
+    dataset = with_labels_alone(dataset)
     render(dataset, data)
     return resolve_encoding(dataset, classes), classes
 
