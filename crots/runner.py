@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import difflib
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from typing import Any
 
 import filelock
 
-from crots.artefacts import stage_kind
+from crots.artefacts import is_round, round_number, stage_kind
 from crots.errors import CrotsError, InputError, NotBegun, Stopped
 from crots.eventlog import EventLog, last_endings, seconds_before
 from crots.events import Cause, Evaluated, Event, Remark, StageFinished
@@ -211,16 +212,23 @@ def planned(project: Project, *, until: str | None, only: str | None) -> tuple[s
         InputError: no such stage.
     """
     keys = project.stage_keys()
-    for name in filter(None, (until, only)):
-        if not _matching(keys, name):
-            raise InputError(f"stage: found {name!r}, expected one of {', '.join(keys)}", field="until")
-    if only:
+    for name in (until, only):
+        if name is None or _matching(keys, name):
+            continue
+        near = difflib.get_close_matches(name.lower(), keys, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        if name == "evaluate":
+            hint = "; for an evaluation give `data.val_images` and `data.val_labels`"
+        elif is_round(name) and round_number(name):
+            hint = f"; `adapt.rounds` is {project.config.adapt.rounds}"
+        raise InputError(f"stage: found {name!r}, expected one of {', '.join(keys)}{hint}", field="until")
+    if only is not None:
         return _matching(keys, only)
     return keys if until is None else keys[: keys.index(_matching(keys, until)[-1]) + 1]
 
 
 def _matching(keys: tuple[str, ...], name: str) -> tuple[str, ...]:
-    return tuple(key for key in keys if key == name or key.startswith(f"{name}-"))
+    return tuple(key for key in keys if key == name or stage_kind(key) == name)
 
 
 @contextlib.contextmanager

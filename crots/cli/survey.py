@@ -6,6 +6,7 @@ Without torch, but for what a student's own weights file holds where images are 
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -132,6 +133,12 @@ class _Surveyor:
         self.found.facts["validation"] = {"images": len(dataset), "labels": dataset.labelled}
         self.found.lines.append(f"validation: {dataset.labelled} labelled images in {dataset.root}, for scoring only")
         self._take(note for note in dataset.notes if note.warning)
+        if self.config.data.val_labels is None:
+            folder = os.path.commonpath([sample.label.parent for sample in dataset.samples if sample.label])
+            self.found.warnings.append(
+                "no stage will evaluate the result, since the folder of the validation labels was not named; give "
+                f"`data.val_labels` {folder}"
+            )
         if faults := unread([sample.image for sample in dataset.samples])[0]:
             self.found.warnings.append(f"the validation images cannot all be read: {faults[0]}")
         try:

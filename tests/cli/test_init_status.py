@@ -243,6 +243,17 @@ def test_unmatched_predictions(refused, city, predictions, tmp_path):
     assert "1 of 4 images (im3)" in line
 
 
+def test_labels_that_no_stage_will_evaluate_are_said(crots, city, words, tmp_path):
+    # Those of the layout are found, and seen during training alone.
+    ran = crots("init", tmp_path / "p", *words, "--val-images", city)
+    assert ran.code == 0 and "validation: 2 labelled images" in ran.out
+    labels = city / "labels" / "val"
+    assert "no stage will evaluate the result" in ran.out and f"give --val-labels {labels}" in ran.out
+    ran = crots("init", tmp_path / "q", *words, "--val-images", city, "--val-labels", labels)
+    assert ran.code == 0 and "no stage will evaluate" not in ran.out
+    assert "evaluate" in crots("status", tmp_path / "q").out
+
+
 def test_unequal_validation_counts(crots, refused, city, words, tmp_path):
     (city / "labels" / "val" / "im1.png").unlink()
     images = city / "images" / "val"

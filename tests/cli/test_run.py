@@ -54,6 +54,24 @@ def test_rounds_and_set_are_kept_device_and_trust_are_not(crots, project, seen):
     assert (kept.adapt.rounds, kept.adapt.steps, kept.runtime.device, kept.runtime.trust) == (5, 9, "auto", False)
 
 
+def test_paths_that_are_set_are_those_of_the_current_folder(crots, project, city, seen, monkeypatch):
+    # As crots init takes them; they were searched for in the project.
+    monkeypatch.chdir(city)
+    (project / "own").mkdir()
+    words = (
+        "--set",
+        "data.val_images=images/val",
+        "--set",
+        "data.val_labels=labels/val",
+        "--set",
+        "student.weights=own",
+    )
+    assert crots("run", project, *words).code == 0
+    kept = Project.open(project).config
+    assert (kept.data.val_images, kept.data.val_labels) == (city / "images" / "val", city / "labels" / "val")
+    assert kept.student.weights == "own", "what is not there is left as it is"
+
+
 def test_json_tells_scores(crots, project, seen):
     found = json.loads(crots("run", project, "--json").out)
     assert [(row["subject"], row["miou"]) for row in found["scores"]] == [("source", 0.5), ("baseline", 0.625)]
@@ -106,7 +124,14 @@ def test_a_stage_that_was_asked_for_is_estimated_even_if_it_is_done(crots, proje
     ("words", "part"),
     [
         (("--until", "bassline"), "baseline"),
-        (("--only", "evaluate"), "pseudo-label"),
+        (("--only", "evaluate"), "export; for an evaluation give data.val_images"),
+        (("--only", "pseudo_label"), "did you mean pseudo-label?"),
+        (("--until", "Export"), "did you mean export?"),
+        (("--until", "adapt-7"), "--rounds is 1"),
+        # Of an unset variable of a shell: all stages would run again.
+        (("--only", ""), "expected one of pseudo-label"),
+        (("--until", ""), "expected one of pseudo-label"),
+        (("--until", "pseudo"), "expected one of pseudo-label"),
         (("--until", "mine", "--only", "mine"), "leave the other out"),
         (("--rounds", "0"), "--rounds"),
         (("--set", "adapt.mix=catmix"), "cutmix"),

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from pathlib import Path
 
 from crots import options as opt
 from crots.artefacts import is_round
 from crots.cli.command import Command, Parser
-from crots.cli.commands.init import add_set
+from crots.cli.commands.init import add_set, settled
 from crots.cli.flags import add_options, add_run_flags, given, settings
 from crots.cli.follow import follow_events
 from crots.cli.idle import refuse_given, refuse_idle
@@ -22,8 +22,9 @@ from crots.eventlog import running
 from crots.events import Event
 from crots.execution.control import Control
 from crots.execution.workers import is_first
+from crots.files import exists
 from crots.project import Project
-from crots.project_config import override
+from crots.project_config import ProjectConfig, named_paths, override
 from crots.project_status import State, statuses
 from crots.report.results import result_of
 from crots.report.words import summary
@@ -49,7 +50,7 @@ def configure(parser: Parser, profile: Profile) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the stages that are not done."""
-    if args.until and args.only:
+    if args.until is not None and args.only is not None:
         raise InputError("both --until and --only are given, expected one of them; leave the other out")
     if args.estimate:
         refuse_given(args, ("--events", "--tensorboard"), "--estimate runs nothing, so that there is nothing to write")
@@ -122,6 +123,7 @@ def prepared(args: argparse.Namespace) -> Project:
     flags = given(args)
     budget = {f"runtime.{name}": value for name, value in flags.get("runtime", {}).items() if name == "time_budget"}
     lasting = {f"adapt.{name}": value for name, value in flags.get("adapt", {}).items()} | budget | settings(args.set)
+    lasting |= _from_here(override(project.config, lasting), lasting)
     refuse_idle(override(project.config, lasting), lasting, project.folder, student=True)
     if lasting and not is_first():
         # Rank 0 stores them in the project.
@@ -137,6 +139,17 @@ def prepared(args: argparse.Namespace) -> Project:
             project.save()
     passing = {f"runtime.{name}": value for name, value in flags.get("runtime", {}).items()}
     return Project(project.folder, override(project.config, passing))
+
+
+def _from_here(config: ProjectConfig, typed: Collection[str]) -> dict[str, str]:
+    """Returns the paths among what was typed that are there as seen from the current folder, as whole ones.
+
+    Those in ``crots.toml`` are relative to the project, and so stay those that are not there.
+    """
+    names = {name.replace("-", "_"): name for name in typed}
+    here = named_paths(settled(config))
+    found = {name: here[key][1] for key, name in names.items() if key in here}
+    return {name: str(path) for name, path in found.items() if Path(path).is_absolute() and exists(Path(path))}
 
 
 COMMAND = Command(
