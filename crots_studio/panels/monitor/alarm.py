@@ -1,4 +1,4 @@
-"""A tile with warnings, until they are dismissed or the next stage begins."""
+"""A tile with warnings, until they are dismissed or the next training begins."""
 
 from __future__ import annotations
 
@@ -9,25 +9,31 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QMessageBox, QSizePolicy, QVB
 
 from crots.events import Event, Note, StageStarted
 from crots_studio.icons import icon
-from crots_studio.models.history import StageHistory
+from crots_studio.models.history import History
 from crots_studio.models.monitor_tiles import NOTHING
 from crots_studio.models.names import title
 from crots_studio.models.words import in_window
 from crots_studio.plain import ElidedLines, Label, plain_tooltip
 from crots_studio.widgets.icon_button import SIDE, IconButton
 
+# What begins after a training, and says nothing against what that has warned of.
+_FOLLOWS = ("mine", "evaluate", "export")
+
 
 class AlarmBanner(QFrame):
-    """Shows the warnings of the running stage, the latest first, or that there are none; its size never changes."""
+    """Shows the warnings of the latest training and of what followed it, the latest first, or that there are none.
+
+    Its size never changes.
+    """
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setProperty("role", "card")
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
-        self.setAccessibleName("Warnings of the stage")
+        self.setAccessibleName("Warnings of the training")
         self.warnings: list[Note] = []
-        # Before the first stage nothing could have warned.
-        self._begun = False
+        # The stage whose warnings are the first; before it, nothing could have warned.
+        self._since = ""
         self.sign = Label()
         self.caption = Label()
         self.caption.setProperty("role", "muted")
@@ -64,21 +70,29 @@ class AlarmBanner(QFrame):
         row.addWidget(self.close_button, 0, Qt.AlignmentFlag.AlignTop)
         self._show()
 
-    def show_stage(self, stage: StageHistory) -> None:
-        """Shows the warnings of a stage in place of those before; of one that never ran, that nothing has run."""
-        self.warnings = [note for note in stage.notes[::-1] if note.level == "warning"]
-        self._begun = stage.started is not None or bool(stage.notes)
+    def show_history(self, history: History) -> None:
+        """Shows the warnings of a project's stages in place of those before, as if they had just come."""
+        self.warnings, self._since = [], ""
+        begun = [(stage.started, stage) for stage in history.stages.values() if stage.started is not None]
+        for started, stage in sorted(begun, key=lambda pair: pair[0].time):
+            self._take([started, *stage.notes])
         self._show()
 
     def take(self, events: Iterable[Event]) -> None:
-        """Takes in new events; when a stage begins, the warnings of the previous one are dropped."""
+        """Takes in new events; when a training begins, the warnings of the previous one are dropped."""
+        self._take(events)
+        self._show()
+
+    def _take(self, events: Iterable[Event]) -> None:
         for event in events:
-            self._begun = True
             if isinstance(event, StageStarted):
-                self.warnings = []
+                # One that runs again repeats its own.
+                follows = event.stage in _FOLLOWS and self._since not in ("", event.stage)
+                self.warnings = [note for note in self.warnings if follows and note.stage != event.stage]
+                self._since = self._since if follows else event.stage
             elif isinstance(event, Note) and event.level == "warning":
                 self.warnings.insert(0, event)
-        self._show()
+                self._since = self._since or event.stage
 
     def dismiss(self) -> None:
         """Removes the warnings."""
@@ -87,7 +101,7 @@ class AlarmBanner(QFrame):
 
     def read(self) -> None:
         """Shows all of them as a whole, over the window; the text can be copied."""
-        self.box = box = QMessageBox(QMessageBox.Icon.Warning, "Alarms", "Alarms of this stage", parent=self.window())
+        self.box = box = QMessageBox(QMessageBox.Icon.Warning, "Alarms", self.caption.text(), parent=self.window())
         box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         box.setTextFormat(Qt.TextFormat.PlainText)
         box.setInformativeText("\n\n".join(self._all))
@@ -104,9 +118,9 @@ class AlarmBanner(QFrame):
         warned, warnings = bool(self.warnings), self._all
         for button in (self.read_button, self.close_button):
             button.setVisible(warned)
-        self.figure.setText("None" if self._begun else NOTHING)
-        self.note.setText("in this stage" if self._begun else "nothing has run yet")
-        self.sign.setVisible(warned or self._begun)
+        self.figure.setText("None" if self._since else NOTHING)
+        self.note.setText(f"since {title(self._since)} began" if self._since else "nothing has run yet")
+        self.sign.setVisible(warned or bool(self._since))
         self.sign.setPixmap(icon("alert" if warned else "check", "warning" if warned else "good").pixmap(SIDE, SIDE))
         self.caption.setText(f"Alarms ({len(warnings)})" if len(warnings) > 1 else "Alarms")
         self.figure.setVisible(not warned)

@@ -145,7 +145,7 @@ class MonitorPanel(QWidget):
                 score_descriptions, self.training.explain_scores, token="scores explained"
             )
         self._show_tiles()
-        self.alarm.show_stage(history.stage(history.current))
+        self.alarm.show_history(history)
 
     def _show_tiles(self) -> None:
         if not self.isVisible():

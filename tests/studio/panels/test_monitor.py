@@ -13,6 +13,7 @@ from PySide6.QtCore import QPointF, Qt
 from PySide6.QtGui import QFontMetrics, QImage
 from PySide6.QtWidgets import QAbstractButton, QComboBox, QFileDialog, QLabel, QMessageBox, QTableView
 
+from crots.eventlog import EventLog
 from crots.events import Evaluated, Metrics, Note, Scored, StageStarted
 from crots.methods.alarms import BOUNDS
 from crots_studio.models.healthy import Level, healthy_descriptions
@@ -435,7 +436,7 @@ def test_a_vanishing_class_is_not_overlooked(qtbot, session, panel):
     height = panel.alarm.height()
     assert panel.alarm.text.text() == "Round 1: class sign is vanishing" and panel.alarm.caption.text() == "Alarms (2)"
     arrive(session, [StageStarted(stage="adapt-2", total=9)])
-    assert panel.alarm.accessibleDescription() == "None in this stage" and not panel.alarm.warnings
+    assert panel.alarm.accessibleDescription() == "None since Round 2 began" and not panel.alarm.warnings
     assert panel.alarm.figure.isVisible() and not panel.alarm.text.isVisible()
     assert panel.alarm.isVisible() and panel.alarm.height() == height, "nothing moves"
 
@@ -445,7 +446,24 @@ def test_before_a_first_stage_no_alarms_are_said_to_be_none(qtbot, panel, open_p
     open_project(make_fake_project(tmp_path, until="").folder)
     assert panel.alarm.accessibleDescription() == "\u2013 nothing has run yet" and panel.alarm.sign.isHidden()
     panel.alarm.take([StageStarted(stage="baseline", total=10)])
-    assert panel.alarm.accessibleDescription() == "None in this stage" and not panel.alarm.sign.isHidden()
+    assert panel.alarm.accessibleDescription() == "None since Baseline began" and not panel.alarm.sign.isHidden()
+
+
+def test_what_a_training_warned_of_stays_when_it_is_scored_and_exported(qtbot, session, panel, open_project, tmp_path):
+    """The student had learnt nothing, and once it was exported the tile said None, in green."""
+    project = make_fake_project(tmp_path, rounds=1)
+    useless = Note(stage="baseline", level="warning", text="the student has not learnt the pseudo-labels")
+    other = Note(stage="evaluate", level="warning", text="the source is not scored")
+    log = EventLog(project.events_path)
+    starts = [StageStarted(stage=stage, total=9) for stage in ("baseline", "evaluate", "export")]
+    for event in (starts[0], useless, starts[1], other, starts[2]):
+        log.append(event)
+    open_project(project.folder)
+    assert [note.text for note in panel.alarm.warnings] == [other.text, useless.text]
+    panel.alarm.take([StageStarted(stage="evaluate", total=2)])
+    assert [note.text for note in panel.alarm.warnings] == [useless.text], "that one will say it again"
+    panel.alarm.take([StageStarted(stage="adapt-1", total=2)])
+    assert not panel.alarm.warnings
 
 
 LONG = [
