@@ -27,6 +27,9 @@ from crots_studio.runs.demo import refusal
 from crots_studio.settings import Settings
 from crots_studio.widgets.path_field import PathField
 
+# Names that are tried until one is free.
+_MOST_NAMES = 100
+
 
 class PlaceDialog(QDialog):
     """Asks for a folder that is to be made: a name and where it lies."""
@@ -63,6 +66,18 @@ class PlaceDialog(QDialog):
         self.setMinimumWidth(540)
         self.name.textChanged.connect(lambda _: self.refresh())
         self.place.edit.textChanged.connect(lambda _: self.refresh())
+
+    def _suggest(self) -> None:
+        """Begins with a name that can be had, as ``my-adaptation-2``; where none can, says why."""
+        wanted = self.name.text()
+        for number in range(2, _MOST_NAMES):
+            if not self.fault:
+                break
+            self.name.setText(f"{wanted}-{number}")
+        else:
+            self.name.setText(wanted)
+        self.name.selectAll()
+        self.refresh()
 
     @property
     def folder(self) -> Path:
@@ -129,7 +144,7 @@ class NewProjectDialog(PlaceDialog):
             self.preset.addItem(name, name)
         self.preset.currentIndexChanged.connect(lambda _: self.refresh())
         self.form.addRow("P&reset", self.preset)
-        self.refresh()
+        self._suggest()
 
     @property
     def config(self) -> ProjectConfig:
@@ -161,7 +176,7 @@ class DemoDialog(PlaceDialog):
 
     def __init__(self, settings: Settings, parent: QWidget | None = None) -> None:
         super().__init__(settings, "The demonstration", "crots-demo", parent)
-        self.refresh()
+        self._suggest()
 
     @property
     def fault(self) -> str:

@@ -76,6 +76,26 @@ def demo_dialog(qtbot, settings, tmp_path):
     return dialog
 
 
+@pytest.mark.parametrize(("kind", "name"), [(NewProjectDialog, "my-adaptation"), (DemoDialog, "crots-demo")])
+def test_the_first_name_is_one_that_can_be_had(qtbot, settings, tmp_path, kind, name):
+    """The dialog opened with an error about a name that nobody had typed."""
+    settings.set_folder("projects", str(tmp_path))
+    for used in (name, f"{name}-2"):
+        Project.create(tmp_path / used, ProjectConfig())
+    dialog = kind(settings)
+    qtbot.addWidget(dialog)
+    assert dialog.name.text() == f"{name}-3" and dialog.name.selectedText() == f"{name}-3"
+    assert dialog.create_button.isEnabled() and dialog.note.property("role") == "muted"
+
+
+def test_where_nothing_can_be_made_the_first_name_stays(qtbot, settings, tmp_path):
+    (tmp_path / "file").write_text("")
+    settings.set_folder("projects", str(tmp_path / "file"))
+    dialog = NewProjectDialog(settings)
+    qtbot.addWidget(dialog)
+    assert dialog.name.text() == "my-adaptation" and "not a folder" in dialog.note.text()
+
+
 def test_the_demonstration_continues_where_there_is_one(qtbot, settings, demo_dialog, tmp_path):
     Project.create(tmp_path / "crots-demo", demo_config(TINY))
     demo_dialog.refresh()
