@@ -33,6 +33,8 @@ from crots_studio.runs.queue import WhyNotReady
 from crots_studio.session import Session
 from crots_studio.widgets.icon_button import IconButton
 
+# Pixels that a column of names takes at least.
+_NAME_WIDTH = 200
 _LOOK_MS = 2000
 _FOLDER = Qt.ItemDataRole.UserRole
 _COLUMNS = ("Project", "State", "Details")
@@ -128,7 +130,8 @@ class QueueDialog(QDialog):
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Interactive)
         header.setSectionResizeMode(2, QHeaderView.ResizeMode.Stretch)
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-        self.table.setColumnWidth(0, 200)
+        self.table.setColumnWidth(0, _NAME_WIDTH)
+        self.table.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.table.itemSelectionChanged.connect(self._enable)
         self.table.itemActivated.connect(lambda _: self._open())
         self.add_menu = QMenu(self)
@@ -219,14 +222,18 @@ class QueueDialog(QDialog):
 
     def _refresh(self) -> None:
         queue, entries = self._queue, self._queue.entries
-        shown = [entry.folder for entry in entries]
-        if shown != self._shown:
+        shown, laid = [entry.folder for entry in entries], self._shown
+        if shown != laid:
             self._lay_rows(shown)
             # A new one may be gone already.
             QTimer.singleShot(0, self, self._ask)
         names = names_of(entries)
         for row, entry in enumerate(entries):
             self._fill(row, names[row], *self._standing(entry), entry.folder)
+        if shown != laid:
+            # Names of one study often differ at their end only.
+            room = self.width() * 2 // 5
+            self.table.setColumnWidth(0, max(_NAME_WIDTH, min(self.table.sizeHintForColumn(0), room)))
         self.message.setText(queue.summary or self._idle_text())
         self._enable()
 

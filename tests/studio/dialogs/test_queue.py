@@ -58,6 +58,18 @@ def test_all_of_it_works_by_keyboard(qtbot, session, dialog, projects):
     assert rows(dialog)[0][1:] == ("waiting", "Stopped; it continues from there.")
 
 
+def test_a_long_name_has_the_room_that_there_is(qtbot, session, dialog, tmp_path):
+    """It ended after 200 pixels beside an empty column, and names of one study differ at their end."""
+    for end in ("day", "night"):
+        folder = tmp_path / f"adapt-the-vendor-s-model-to-the-{end}"
+        session.queue.add([str(Project.create(folder, ProjectConfig()).folder)])
+    again = QueueDialog(session)
+    qtbot.addWidget(again)
+    for shown in (dialog, again):
+        assert 200 < shown.table.columnWidth(0) <= shown.width() * 2 // 5
+        assert shown.table.textElideMode() == Qt.TextElideMode.ElideMiddle
+
+
 def test_a_project_that_is_gone_is_shown(qtbot, session, dialog, tmp_path):
     session.queue.add([str(tmp_path / "gone")])
     qtbot.waitUntil(lambda: rows(dialog)[0][1] == "gone")
