@@ -40,6 +40,7 @@ from crots_studio.models.mix_preview import (
 from crots_studio.models.words import fault_text
 from crots_studio.plain import Label, strong
 from crots_studio.session import Session
+from crots_studio.widgets.controls import PercentLabel
 from crots_studio.widgets.linked_views import GAP, LinkedViews
 from crots_studio.widgets.picture_layers import Content, colour_table
 from crots_studio.widgets.slider_row import SliderRow
@@ -117,6 +118,7 @@ class PreviewPanel(QWidget):
         self.opacity.setValue(70)
         self.opacity.setAccessibleName("Opacity of the label overlay, percent")
         self.opacity.setToolTip("Opacity of the labels over the image, in the second row")
+        self.percent = PercentLabel()
         self.views = LinkedViews(columns=len(STRATEGIES), named_rows=True)
         self.captions = [Label() for _ in STRATEGIES]
         self.hint = Label()
@@ -161,6 +163,7 @@ class PreviewPanel(QWidget):
             label.setBuddy(widget)
             row.addWidget(label)
             row.addWidget(widget, 1)
+        overlay.addWidget(self.percent)
         buttons = QHBoxLayout()
         buttons.setSpacing(8)
         buttons.addWidget(self.another)
@@ -175,13 +178,17 @@ class PreviewPanel(QWidget):
             grid.setColumnStretch(column, 1)
         return grid
 
+    def _fade(self, percent: int) -> None:
+        self.views.set_opacity(percent / 100)
+        self.percent.show_percent(percent)
+
     def _connect(self) -> None:
         for row in (self.beta, self.confidence):
             row.changed.connect(lambda _: self._slid())
         self.strength.changed.connect(lambda _: self._jittered())
         self.augmentation.currentIndexChanged.connect(lambda _: self._slid())
-        self.opacity.valueChanged.connect(lambda value: self.views.set_opacity(value / 100))
-        self.views.set_opacity(self.opacity.value() / 100)
+        self.opacity.valueChanged.connect(self._fade)
+        self._fade(self.opacity.value())
         self.another.clicked.connect(self._another)
         self.keep.clicked.connect(self._keep)
         self._session.opened.project_changed.connect(self._reload)

@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
 
 from crots.arrays import Array
 from crots_studio.plain import Label, plain_tooltip
-from crots_studio.widgets.controls import ElidedBox, snug
+from crots_studio.widgets.controls import ElidedBox, PercentLabel, snug
 from crots_studio.widgets.linked_views import LinkedViews
 from crots_studio.widgets.picture_layers import Content
 from crots_studio.widgets.swipe_view import SwipeView
@@ -87,8 +87,7 @@ class CompareArea(QWidget):
         bar.addWidget(label)
         self.opacity.setMaximumWidth(220)
         bar.addWidget(self.opacity, 2)
-        self.percent = Label()
-        self._keep_width()
+        self.percent = PercentLabel()
         bar.addWidget(self.percent)
         self.fit_button = QPushButton("Fit")
         self.fit_button.setToolTip("Fit the image to the view (key 0). Wheel, + and - zoom; drag or arrow keys pan")
@@ -99,16 +98,6 @@ class CompareArea(QWidget):
         layout.setSpacing(8)
         layout.addLayout(bar)
         layout.addWidget(self._stack, 1)
-
-    def _keep_width(self) -> None:
-        """A figure of more or fewer digits moves nothing."""
-        self.percent.setFixedWidth(self.fontMetrics().horizontalAdvance("100%") + 4)
-
-    def changeEvent(self, event: QEvent) -> None:  # noqa: N802
-        """Follows the size of the text."""
-        super().changeEvent(event)
-        if event.type() == QEvent.Type.FontChange:
-            self._keep_width()
 
     def _connect(self) -> None:
         self.mode.currentIndexChanged.connect(self._show)
@@ -218,7 +207,7 @@ class CompareArea(QWidget):
 
     def _fade(self) -> None:
         value = self.opacity.value() if self._held is None else self._held
-        self.percent.setText(f"{value}%")
+        self.percent.show_percent(value)
         self.views.set_opacity(value / 100)
         self.swipe.set_opacity(value / 100)
 

@@ -10,7 +10,7 @@ from PySide6.QtGui import QPaintEvent
 from PySide6.QtWidgets import QAbstractSpinBox, QComboBox, QPushButton, QStyle, QStyleOptionComboBox, QStylePainter
 
 from crots_studio import theme
-from crots_studio.plain import plain_tooltip
+from crots_studio.plain import Label, plain_tooltip
 
 
 class ElidedBox(QComboBox):
@@ -29,6 +29,27 @@ class ElidedBox(QComboBox):
         option.currentText = option.fontMetrics.elidedText(option.currentText, Qt.TextElideMode.ElideRight, room)
         painter.drawComplexControl(control, option)
         painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
+
+
+class PercentLabel(Label):
+    """The figure of a slider; one of more or fewer digits moves nothing beside it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._keep_width()
+
+    def show_percent(self, value: int) -> None:
+        """Shows a value of 0..100."""
+        self.setText(f"{value}%")
+
+    def changeEvent(self, event: QEvent) -> None:  # noqa: N802 (Qt's name)
+        """Follows the size of the text."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.FontChange:
+            self._keep_width()
+
+    def _keep_width(self) -> None:
+        self.setFixedWidth(self.fontMetrics().horizontalAdvance("100%") + 4)
 
 
 def choice_box(name: str, entries: Mapping[Any, str]) -> QComboBox:

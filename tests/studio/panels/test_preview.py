@@ -90,6 +90,13 @@ def test_sliders_change_the_picture_and_the_seed_stays(qtbot, session, panel, op
     assert np.array_equal(again.image, before.image)
 
 
+def test_the_overlay_has_its_figure_beside_it_as_elsewhere(panel, opened):
+    width = panel.percent.width()
+    for value in (5, 100):
+        panel.opacity.setValue(value)
+        assert panel.percent.text() == f"{value}%" and panel.percent.width() == width
+
+
 def test_the_confidence_slider_veils_pixels(qtbot, session, panel, opened):
     mixes = changed(qtbot, session, panel, lambda: panel.confidence.number.setValue(0.8))
     veil = panel.views.views[6].content.veil
