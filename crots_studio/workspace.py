@@ -319,9 +319,21 @@ class Workspace(QWidget):
             place = self.tabs.addTab(page, icon(tab.icon) if self._with_icons else QIcon(), tab.title)
             self.tabs.setTabToolTip(place, tab.tip)
         leave_wheel_below(self)
+        self._put_last(self.columns, self.settings_panel)
+        self._put_last(self.rows, self.log_panel)
         for key in ("monitor", "compare"):
             self.panels[key].images_wanted.connect(self._show_images)  # type: ignore[attr-defined]
         self.panels["setup"].checked.connect(self.rail.take_findings)  # type: ignore[attr-defined]
+
+    @staticmethod
+    def _put_last(splitter: QSplitter, widget: QWidget) -> None:
+        """Lets the Tab key come to what stands beside or below the pages after them, though it was made before."""
+        # Not by walking through Qt's order: asking a widget for the next one, or for its proxy, makes PySide take that
+        # for its child, and two that are each other's children crash when they go.
+        sizes = splitter.sizes()
+        widget.setParent(None)
+        splitter.addWidget(widget)
+        splitter.setSizes(sizes)
 
     def _show_images(self, question: object) -> None:
         self.show_tab("before_after")

@@ -53,6 +53,15 @@ class BeforeAfterPanel(ImagePanel):
         self.wrong: dict[str, str] = {}
         self._stale = False
         self.about.setAccessibleName("How much the models differ from the source")
+        self._scores: dict[str, ImageScores] = {}
+        self._cell: Question | None = None
+        self._build_sorting()
+        # During a run the graphics card is reserved for it.
+        session.run.busy_changed.connect(self._make_predictions)
+        session.opened.trust_changed.connect(self._make_predictions)
+        self._reload()
+
+    def _fill_above(self) -> None:
         self.which = choice_box(
             "Target or validation images", {0: "Target images", 1: "Validation images, with labels"}
         )
@@ -64,13 +73,6 @@ class BeforeAfterPanel(ImagePanel):
         self.errors.hide()
         self.errors.toggled.connect(lambda _: self._show())
         self.above_list.addWidget(self.errors)
-        self._scores: dict[str, ImageScores] = {}
-        self._cell: Question | None = None
-        self._build_sorting()
-        # During a run the graphics card is reserved for it.
-        session.run.busy_changed.connect(self._make_predictions)
-        session.opened.trust_changed.connect(self._make_predictions)
-        self._reload()
 
     def _build_sorting(self) -> None:
         self.sort = choice_box("Order of the validation images", SORTS)

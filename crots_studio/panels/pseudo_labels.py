@@ -69,6 +69,14 @@ class PseudoLabelPanel(ImagePanel):
         self.images.mark = self._mark
         self._suspicion = Suspicion()
         self._searching = False
+        # Waits for the labels to be read again.
+        self._imported: list[Import] = []
+        session.opened.corrections_imported.connect(self._take_imported)
+        self.images.order.currentIndexChanged.connect(lambda _: self._redraw())
+        session.run.busy_changed.connect(self._enable)
+        self._reload()
+
+    def _fill_above(self) -> None:
         self.suspect_button = QPushButton("Find suspicious labels")
         self.suspect_button.setToolTip(
             "Ranks images and outlines regions by doubt: where the source is unsure, and where the student, once there "
@@ -90,12 +98,6 @@ class PseudoLabelPanel(ImagePanel):
         searches.addWidget(self.suspect_button, 1)
         searches.addWidget(self.tool_button)
         self.above_list.addLayout(searches)
-        # Waits for the labels to be read again.
-        self._imported: list[Import] = []
-        session.opened.corrections_imported.connect(self._take_imported)
-        self.images.order.currentIndexChanged.connect(lambda _: self._redraw())
-        session.run.busy_changed.connect(self._enable)
-        self._reload()
 
     def _open_tool_menu(self) -> None:
         self.tool_menu.popup(self.tool_button.mapToGlobal(self.tool_button.rect().bottomLeft()))

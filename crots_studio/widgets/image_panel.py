@@ -52,11 +52,16 @@ class ImagePanel(QWidget):
         session.opened.config_changed.connect(self._config_changed)
         session.run.events_arrived.connect(self._events)
 
+    def _fill_above(self) -> None:
+        """Makes what stands above the list; a subclass may have something."""
+
     def _build(self) -> None:
         upper, main = QWidget(), QWidget()
         listing = QVBoxLayout(upper)
         listing.setContentsMargins(0, 0, 0, 0)
         listing.addLayout(self.above_list)
+        # Before the list: the Tab key goes in the order of the making.
+        self._fill_above()
         listing.addWidget(self.images)
         side = QSplitter(Qt.Orientation.Vertical)
         side.addWidget(upper)

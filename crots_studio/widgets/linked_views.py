@@ -137,6 +137,9 @@ class LinkedViews(QWidget):
         view, number = ImageView(self), len(self.views)
         view.empty_text, view.empty_is_fault = self._empty_text, self._empty_is_fault
         view.titled = not self._named_rows
+        if self.views:
+            # It may be made late, and the Tab key then came to it last.
+            QWidget.setTabOrder(self.views[-1], view)
         if self._table is not None:
             view.set_table(self._table)
         view.set_opacity(self._opacity)

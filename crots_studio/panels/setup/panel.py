@@ -154,7 +154,7 @@ class SetupPanel(QWidget):
         self.fields.finding(form, "data.target")
         self.size_line = self.fields.line(form, "Working si&ze", "data.size", "proposed from the images")
         self.fields.finding(form, "data.size")
-        self.glance = SourceGlance(self._session)
+        self.glance = SourceGlance(self._session, after=self.size_line)
         form.addRow("", self.glance)
         return group
 

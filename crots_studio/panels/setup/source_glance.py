@@ -38,8 +38,10 @@ _NO_SOURCE = "Once a source is chosen below, a click on an image shows its predi
 class SourceGlance(QWidget):
     """Takes its room as soon as images are chosen; predicts the first one once the source is valid too."""
 
-    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+    def __init__(self, session: Session, parent: QWidget | None = None, *, after: QWidget | None = None) -> None:
         super().__init__(parent)
+        # Its buttons are made late, and the Tab key would come to them last.
+        self._after = after
         self._session = session
         self._shown: tuple[object, ...] = ()
         self._source_ready = self._expected = self._reading = False
@@ -119,6 +121,8 @@ class SourceGlance(QWidget):
             button.setFixedSize(tile.picture.shape[1] + 8, HEIGHT + 8)
             button.clicked.connect(partial(self.ask, number))
             self._row.insertWidget(number, button)
+            if (before := self.buttons[-1] if self.buttons else self._after) is not None:
+                QWidget.setTabOrder(before, button)
             self.buttons.append(button)
         self._paint()
         self._say(self._hint)
