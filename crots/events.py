@@ -128,12 +128,12 @@ class Remark:
     Attributes:
         text: for people.
         kind: ``labels`` and ``unused labels`` are not about images; the latter explains why label files are not used.
-            ``surplus labels`` are of no image, ``classes`` names the class set of the labels that the data set has
-            itself.
+            ``surplus labels`` are of no image, ``names`` shows how labels were matched with images, ``classes`` names
+            the class set of the labels that the data set has itself.
     """
 
     text: str
-    kind: Literal["note", "warning", "labels", "unused labels", "surplus labels", "classes"] = "note"
+    kind: Literal["note", "warning", "labels", "unused labels", "surplus labels", "names", "classes"] = "note"
 
     @property
     def warning(self) -> bool:

@@ -199,7 +199,7 @@ class Inputs:
         samples = dataset.samples
         if dataset.labelled:
             samples = tuple(dataclasses.replace(sample, label=None) for sample in samples)
-        notes = tuple(note for note in dataset.notes if note.kind not in ("labels", "unused labels"))
+        notes = tuple(note for note in dataset.notes if note.kind not in ("labels", "unused labels", "names"))
         if data.split not in (DataOptions().split, dataset.split):
             # Chosen where there is nothing to choose from: a plain folder, or a list or folder of one split.
             found = f"this is the split {dataset.split}" if dataset.split else "it has no splits"

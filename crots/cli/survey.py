@@ -132,7 +132,7 @@ class _Surveyor:
             return None
         self.found.facts["validation"] = {"images": len(dataset), "labels": dataset.labelled}
         self.found.lines.append(f"validation: {dataset.labelled} labelled images in {dataset.root}, for scoring only")
-        self._take(note for note in dataset.notes if note.warning)
+        self._take(note for note in dataset.notes if note.warning or note.kind == "names")
         if self.config.data.val_labels is None:
             folder = os.path.commonpath([sample.label.parent for sample in dataset.samples if sample.label])
             self.found.warnings.append(
@@ -184,7 +184,7 @@ class _Surveyor:
         self.found.lines.append(f"source: {len(found)} predictions in {found.folder} ({sort})")
         images = {sample.key: sample.image for sample in target.samples} if target is not None else {}
         found, notes = (found.lookup(images) if images else found).resolved()
-        self._take(notes)
+        self._take([*notes, *found.names()])
         self.found.warnings += glance(found, images, self.inputs.stretched if images else None).warnings
         if validation is not None and target is not None:
             self.found.warnings += filter(None, [self.inputs.unscored_source])

@@ -23,7 +23,7 @@ from crots.data.label_studio import is_mask_name
 from crots.data.layouts import SPLITS, Place, album_place, find_place, unused_labels
 from crots.data.lists import read_list
 from crots.data.masks import masks_among, measurements_among, other_pictures
-from crots.data.matching import ENDINGS, label_ending, match, some
+from crots.data.matching import ENDINGS, label_ending, match, matched_names, some
 from crots.data.polygons import ALBUMS, SUFFIX, album_labels, is_album, is_outlined
 from crots.data.releases import SPLIT_NAMES
 from crots.data.spread import evenly_spread
@@ -371,8 +371,9 @@ def _with_own_labels(
         # Label files among the images that match none were already reported as left out.
         return dataset
     dataset = _replaced(dataset, found, encoding, None)
-    note = _lacking(dataset, folder)
-    return replace(dataset, notes=(*dataset.notes, note)) if note else dataset
+    named = matched_names(found, "label") if dataset.layout == "folder" else ""
+    notes = (Remark(named, "names") if named else None, _lacking(dataset, folder))
+    return replace(dataset, notes=(*dataset.notes, *filter(None, notes)))
 
 
 def _lacking(dataset: Dataset, folder: Path) -> Remark | None:
@@ -431,7 +432,7 @@ def _with_labels(
         encoding = dataset.encoding
     # What is said about labels of the layout's own is not about these.
     own = any(label.is_relative_to(folder) for label in layouts.values())
-    left = ("labels", "unused labels") if own else ("labels", "unused labels", "classes")
+    left = ("labels", "unused labels", "names", *(() if own else ("classes",)))
     dataset = replace(dataset, notes=tuple(note for note in dataset.notes if note.kind not in left))
     used = set(found.values())
     folders = {path.parent for path in used}
@@ -451,6 +452,8 @@ def _with_labels(
     parts = _different_parts(dataset.root, folder)
     doubt = f"images of {parts[0]} are given labels of {parts[1]}; make sure that they belong together" if parts else ""
     dataset = _replaced(dataset, found, encoding, Remark(doubt, "warning") if doubt else None)
+    if not known and (named := matched_names(found, "label")):
+        dataset = replace(dataset, notes=(*dataset.notes, Remark(named, "names")))
     return (
         dataset
         if partial or not (note := _lacking(dataset, folder))

@@ -105,6 +105,19 @@ def match(
     return found
 
 
+def matched_names(found: Mapping[str, Path], what: str) -> str:
+    """Shows by an example how files were found whose names differ from their images'; empty where none does.
+
+    Args:
+        found: files by image key, as `match` returns them.
+        what: ``label``, ``prediction`` ...
+    """
+    for key, path in found.items():
+        if plain_stem(key) != plain_stem(without_upload(path.stem)):
+            return f"{what}s are matched by name, as {path.name} for {key.rsplit('/', 1)[-1]}"
+    return ""
+
+
 def _match_by(
     image_of: Callable[[str], str],
     file_of: Callable[[str], str],

@@ -27,7 +27,7 @@ from crots.config import Size
 from crots.data.encodings import Encoding
 from crots.data.folder_listing import key_of, keyed, list_labels, lossy_note
 from crots.data.labels import decode, detect_encoding, is_coloured, read_ids
-from crots.data.matching import label_ending, match, some
+from crots.data.matching import label_ending, match, matched_names, some
 from crots.data.readings import AmbiguousLabels, voids
 from crots.data.score_arrays import ARCHIVE, is_soft_array, read_probabilities
 from crots.data.spread import evenly_spread
@@ -115,6 +115,11 @@ class PredictionSet:
         if (folder := self.confidence_folder) is not None:
             confidences = _match_beside(others, keys, self.confidences, "confidence map", folder)
         return dataclasses.replace(self, files=files, confidences=confidences)
+
+    def names(self) -> list[Remark]:
+        """Shows by an example how predictions and confidence maps were found whose names differ from their images'."""
+        parts = (matched_names(self.files, "prediction"), matched_names(self.confidences, "confidence map"))
+        return [Remark(part, "names") for part in parts if part]
 
     def read(self, key: str, size: Size | None, *, of: Size | None = None, stretched: Size | None = None) -> Prediction:
         """Reads the prediction of an image.

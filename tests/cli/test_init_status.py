@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -523,3 +524,16 @@ def test_a_part_of_a_model_alone_makes_no_project(crots, refused, words, tmp_pat
     assert f"lists the part {names[1]}" in refused("init", tmp_path / "p", *words, "--source", tmp_path / "hf")
     save_file({"b": torch.zeros(3)}, tmp_path / names[1])
     assert crots("init", tmp_path / "p", *words, "--source", index).code == 0
+
+
+def test_init_shows_how_labels_and_predictions_were_matched_with_images(crots, city, predictions, tmp_path):
+    labels = tmp_path / "labels"
+    labels.mkdir()
+    for path in sorted((city / "images" / "val").iterdir()):
+        shutil.copy(next((city / "labels" / "val").glob(f"{path.stem}*")), labels / f"truth {path.stem}.png")
+    for path in list(predictions.rglob("*.png")):
+        path.rename(path.with_name(f"guess {path.name}"))
+    task = [*black_box(city, predictions), "--val-images", city / "images" / "val", "--val-labels", labels]
+    ran = crots("init", tmp_path / "p", *task)
+    assert "labels are matched by name, as truth " in ran.out, ran.err
+    assert "predictions are matched by name, as guess " in ran.out

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crots.data.folder_listing import key_of
-from crots.data.matching import match, plain_stem, some
+from crots.data.matching import match, matched_names, plain_stem, some
 from crots.errors import InputError
 
 HERE = Path("folder")
@@ -225,3 +225,17 @@ def test_a_hyphen_in_all_names_is_none():
     files = {f"mask_{number}": Path(f"mask_{number}.png") for number in (1, 2)}
     found = match(["img-01", "img-02"], files, what="label", folder=Path())
     assert found == {"img-01": files["mask_1"], "img-02": files["mask_2"]}
+
+
+@pytest.mark.parametrize(
+    ("image", "label", "said"),
+    [
+        ("anna_1", "bert_1", "labels are matched by name, as bert_1.png for anna_1"),
+        ("day/x_image", "x_mask", "labels are matched by name, as x_mask.png for x_image"),
+        ("a/0001TP_1", "0001TP_1_L", ""),
+        ("bonn_000000_leftImg8bit", "bonn_000000_gtFine_labelIds", ""),
+        ("a/street_1", "1f3a5b7c-street_1", ""),
+    ],
+)
+def test_names_that_differ_are_shown_by_an_example(image, label, said):
+    assert matched_names({image: Path(f"labels/{label}.png")}, "label") == said
