@@ -207,7 +207,6 @@ class Workspace(QWidget):
         for splitter in (self.rows, self.columns):
             # What they part has room of its own.
             splitter.setProperty("role", "frame")
-        self.columns.setSizes([_RAIL_WIDTH, 752, _SETTINGS_WIDTH])
         self.columns.setStretchFactor(1, 1)
         self.columns.setChildrenCollapsible(False)
         column = QVBoxLayout(self)
@@ -215,6 +214,10 @@ class Workspace(QWidget):
         column.setSpacing(0)
         column.addWidget(self.run_bar)
         column.addWidget(self.columns, 1)
+        self._restore_layout()
+
+    def _restore_layout(self) -> None:
+        self.columns.setSizes([_RAIL_WIDTH, 752, _SETTINGS_WIDTH])
         for name, splitter in self._splitters.items():
             splitter.restoreState(self._session.settings.layout(name))
 
@@ -319,21 +322,19 @@ class Workspace(QWidget):
             place = self.tabs.addTab(page, icon(tab.icon) if self._with_icons else QIcon(), tab.title)
             self.tabs.setTabToolTip(place, tab.tip)
         leave_wheel_below(self)
-        self._put_last(self.columns, self.settings_panel)
-        self._put_last(self.rows, self.log_panel)
+        self._put_last()
         for key in ("monitor", "compare"):
             self.panels[key].images_wanted.connect(self._show_images)  # type: ignore[attr-defined]
         self.panels["setup"].checked.connect(self.rail.take_findings)  # type: ignore[attr-defined]
 
-    @staticmethod
-    def _put_last(splitter: QSplitter, widget: QWidget) -> None:
+    def _put_last(self) -> None:
         """Lets the Tab key come to what stands beside or below the pages after them, though it was made before."""
         # Not by walking through Qt's order: asking a widget for the next one, or for its proxy, makes PySide take that
         # for its child, and two that are each other's children crash when they go.
-        sizes = splitter.sizes()
-        widget.setParent(None)
-        splitter.addWidget(widget)
-        splitter.setSizes(sizes)
+        for splitter, widget in ((self.columns, self.settings_panel), (self.rows, self.log_panel)):
+            widget.setParent(None)
+            splitter.addWidget(widget)
+        self._restore_layout()
 
     def _show_images(self, question: object) -> None:
         self.show_tab("before_after")

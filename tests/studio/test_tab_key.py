@@ -6,6 +6,7 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication
 
+from crots_studio.workspace import _RAIL_WIDTH
 from tests.studio.fake_project import make_fake_project
 
 
@@ -68,3 +69,8 @@ def test_pictures_of_the_source_come_after_the_size_that_stands_above_them(qtbot
     qtbot.waitUntil(lambda: session.errands.idle and len(panel.glance.buttons) > 1)
     found = places(qtbot, opened, panel, panel.size_line, *panel.glance.buttons)
     assert found == list(range(found[0], found[0] + len(found)))
+
+
+def test_the_rail_has_its_width_though_the_settings_were_put_last(window):
+    window.resize(1280, 720)
+    assert window.workspace.rail.width() == window.workspace.columns.sizes()[0] >= _RAIL_WIDTH
