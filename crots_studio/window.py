@@ -90,6 +90,7 @@ class MainWindow(QMainWindow):
         self.rail, self.settings_panel, self.log_panel = page.rail, page.settings_panel, page.log_panel
         self.run_bar, self.tabs, self.panels = page.run_bar, page.tabs, page.panels
         self.rail.apply_wanted.connect(self.project_actions.apply)
+        self.rail.failure_wanted.connect(self._explain_failure)
         self.run_bar.apply_wanted.connect(self.project_actions.apply)
         self.run_bar.report_wanted.connect(self.project_actions.report)
         self.panels["compare"].like_wanted.connect(self.project_actions.new_project_like)  # type: ignore[attr-defined]
@@ -126,11 +127,13 @@ class MainWindow(QMainWindow):
         if end.outcome == "failed" and not self.leaving.under_way and not self.dialogs_are_quiet:
             self._show_failure(end)
 
-    def _show_failure(self, end: RunEnd) -> None:
-        from crots_studio.dialogs.failure import FailureDialog
-        from crots_studio.models.failures import LOG_TAIL, advise
+    def _explain_failure(self, key: str) -> None:
+        """Says again why a stage failed, also after its project was closed."""
+        ended = self.session.opened.history.stage(key).finished
+        if ended is not None and ended.outcome == "failed":
+            self._explain(ended, estimate=False)
 
-        project = self.session.project
+    def _show_failure(self, end: RunEnd) -> None:
         stage = StageFinished(
             stage=end.stage,
             outcome="failed",
@@ -141,9 +144,16 @@ class MainWindow(QMainWindow):
             cause=end.cause,
             settings=dict(end.settings),
         )
+        self._explain(stage, estimate=self.session.run.request.estimate)
+
+    def _explain(self, stage: StageFinished, *, estimate: bool) -> None:
+        from crots_studio.dialogs.failure import FailureDialog
+        from crots_studio.models.failures import LOG_TAIL, advise
+
+        project = self.session.project
         tail = "\n".join(self.log_panel.text.splitlines()[-LOG_TAIL:])
         config = project.config if project is not None else ProjectConfig()
-        advice = advise(stage, config, estimate=self.session.run.request.estimate)
+        advice = advise(stage, config, estimate=estimate)
         dialog = FailureDialog(advice, tail, self)
         dialog.accepted.connect(lambda: self._mend(dialog))
         dialog.finished.connect(dialog.deleteLater)

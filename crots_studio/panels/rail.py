@@ -198,10 +198,12 @@ class RailPanel(QWidget):
     Signals:
         chosen(str): the key of the row that the user went to.
         apply_wanted(str): the model of this stage is to be applied to other images.
+        failure_wanted(str): why this stage failed is to be explained.
     """
 
     chosen = Signal(str)
     apply_wanted = Signal(str)
+    failure_wanted = Signal(str)
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -382,7 +384,16 @@ class RailPanel(QWidget):
         row = self.current
         if row is None or not row.is_stage:
             return
+        menu = self.menu_of(row)
+        menu.exec(self.list.mapToGlobal(point))
+        menu.deleteLater()
+
+    def menu_of(self, row: RailRow) -> QMenu:
+        """Returns what can be done with a stage."""
         menu = QMenu(self)
+        if row.state == "failed":
+            why = menu.addAction("Why it failed ...")
+            why.triggered.connect(lambda: self.failure_wanted.emit(row.key))
         enabled = row.startable and not self._session.run.blocker
         only = menu.addAction(f"Run only {row.title}")
         only.triggered.connect(self._run_one)
@@ -396,6 +407,8 @@ class RailPanel(QWidget):
         only.setEnabled(enabled)
         runs = row.state != NEEDLESS and not self._session.run.busy
         until.setEnabled(runs and not self._session.run.blocker)
-        drop.setEnabled(not self._session.run.busy and row.state in ("interrupted", "failed"))
-        menu.exec(self.list.mapToGlobal(point))
-        menu.deleteLater()
+        project = self._session.project
+        # A stage whose inputs were refused has not begun, and there is nothing to discard.
+        begun = project is not None and project.started_path(row.key).exists()
+        drop.setEnabled(begun and not self._session.run.busy and row.state in ("interrupted", "failed"))
+        return menu

@@ -10,6 +10,7 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QAbstractButton, QAbstractSpinBox, QComboBox, QLineEdit, QListWidget, QScrollArea, QWidget
 
 from crots.errors import InputError, StageError
+from crots.eventlog import EventLog
 from crots.events import Progress, StageFinished, StageStarted
 from crots.project import Project
 from crots.project_config import ProjectConfig
@@ -500,3 +501,28 @@ def test_another_project_is_seen_whole_from_its_start_and_with_its_own_process_c
     assert not session.run.in_child and not window.run_bar.apart.isChecked()
     open_project(first)
     assert session.run.in_child and window.run_bar.apart.isChecked()
+
+
+def test_why_a_stage_failed_can_be_read_again_after_its_project_was_closed(
+    qtbot, session, window, open_project, tmp_path
+):
+    """The dialog came once, and after that the reason stood in a tooltip only."""
+    project = make_fake_project(tmp_path)
+    log = EventLog(project.events_path)
+    log.append(StageStarted(stage="adapt-1", total=10))
+    log.append(StageFinished(stage="adapt-1", outcome="failed", seconds=1, message="the images are gone", exit_code=2))
+    open_project(project.folder)
+    session.opened.set_options({"adapt.steps": "7"})
+    rail = window.rail
+    qtbot.waitUntil(lambda: any(row.state == "failed" for row in rail.rows))
+    row = next(row for row in rail.rows if row.state == "failed")
+    assert row.key == "adapt-1" and row.text == "failed; its earlier result is kept"
+    offered = {action.text(): action for action in rail.menu_of(row).actions()}
+    assert not offered["Discard the unfinished work ..."].isEnabled(), "it had not begun"
+    assert offered["Apply its model ..."].isEnabled(), "that of its earlier result"
+    offered["Why it failed ..."].trigger()
+    assert window.failure.advice.heading == "Round 1 cannot continue"
+    assert "The images are gone" in window.failure.advice.message
+    window.failure.reject()
+    done = next(row for row in rail.rows if row.state == "done")
+    assert "Why it failed ..." not in [action.text() for action in rail.menu_of(done).actions()]
