@@ -15,6 +15,12 @@ from crots.errors import InputError
 # How a student starts: as a model of its classes, from an encoder's weights, or from none.
 Start = Literal["trained", "pretrained", "random"]
 
+# Why no round follows the baseline of a student that starts afresh (docs/results.md).
+NO_ROUND = (
+    "a student that did not start as a model of these classes gains nothing from a round; `adapt.stop_rounds` = false "
+    "runs it anyway"
+)
+
 _BALANCE = "Weight classes by their frequency to this power, so that rare ones count more; 0 is off"
 
 

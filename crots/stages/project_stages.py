@@ -36,13 +36,12 @@ from crots.stages.mine import MineJob, mine_patches
 from crots.stages.pseudo_label import LabelJob, label_images
 from crots.stages.workbench import Workbench
 from crots.training.budget import ROUND, TILES, few_images, for_round, settled
-from crots.training.choice import NO_ROUND
 from crots.training.label_free import LabelFreeScores, images_to_score
 from crots.training.loop import Training
 from crots.training.material import Material, PseudoLabels
 from crots.training.patch_set import PatchCorrections, PatchSet
 from crots.training.watch import Rule, Scoring, Watch
-from crots.training_options import AdaptOptions, Start, TrainingOptions
+from crots.training_options import NO_ROUND, AdaptOptions, Start, TrainingOptions
 
 Options = TypeVar("Options", bound=TrainingOptions)
 

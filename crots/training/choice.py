@@ -16,10 +16,6 @@ _USELESS = (
 ROUND_MARGIN = 0.05
 # What a user may do about rounds that are not needed.
 _ANYWAY = "; `adapt.stop_rounds` = false runs further rounds anyway"
-NO_ROUND = (  # docs/results.md
-    "a student that did not start as a model of these classes gains nothing from a round; `adapt.stop_rounds` = false "
-    "runs it anyway"
-)
 
 
 class Choice:

@@ -16,16 +16,11 @@ from crots.opening import Inputs
 from crots.options import IMAGENET
 from crots.project import Project
 from crots.project_status import StageStatus
-from crots.training_options import Start
+from crots.training_options import NO_ROUND, Start
 from crots_studio.background.loading import preload_torch
 
 NEEDLESS = "not needed"
 FINISHED = ("done", NEEDLESS)
-# As the core says it once the baseline is done, in a module that takes torch.
-NO_ROUND = (
-    "a student that did not start as a model of these classes gains nothing from a round; `adapt.stop_rounds` = false "
-    "runs it anyway"
-)
 _NO_PATCHES = "only rounds train on hard patches, and none is needed"
 
 
