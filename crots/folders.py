@@ -56,6 +56,8 @@ _FOLDER_NETS = (HEAD, "smp:")
 _PART = re.compile(r"(?:pytorch_)?model[-.].*(?:safetensors|bin|json)|pytorch_model\.bin")
 _UNNAMED = re.compile(r"LABEL_\d+")
 _REMEDY = "copy the model's folder again"
+# What tells the folder of a project.
+_PROJECT = "crots.toml"
 _SIZE = Size(512, 512)
 _LARGEST_SIDE = 4096
 
@@ -84,6 +86,13 @@ def why_no_model(path: Path) -> tuple[str, str]:
         named = not path.is_absolute() and len(path.parts) == 2 and not path.parent.is_dir()
         remedy = "if it is a name on a hub, download that model first, and give its folder" if named else ""
         return "no such file", remedy or "check the path"
+    if is_file(path / _PROJECT):
+        made = [path / name for name in ("export/adapted.safetensors", "baseline/student.safetensors")]
+        there = next(filter(is_file, made), None)
+        return (
+            "a project",
+            f"give one of its models, such as {there}" if there else "run it, and give one of its models",
+        )
     if is_file(path / "adapter_config.json"):
         return "an adapter alone (PEFT)", "merge it into its model (merge_and_unload), and save that"
     if is_file(path / "saved_model.pb"):

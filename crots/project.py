@@ -98,6 +98,9 @@ class Project:
             InputError: there is none, or its file does not fit this version.
         """
         path = folder / CONFIG_NAME
+        if folder.is_file():
+            named = folder.parent if folder.name == CONFIG_NAME else "the folder of a project"
+            raise InputError(f"{folder}: is a file, expected the folder of a project; give {named}", field="project")
         if not is_plain(path, remedy=f"give a project's folder, with a {CONFIG_NAME} that you may read"):
             raise InputError(
                 f"{folder}: no {CONFIG_NAME} there; give the folder of a project, or make one first", field="project"

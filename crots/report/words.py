@@ -143,7 +143,7 @@ def _sureness(now: ModelScore) -> tuple[str, ...]:
     count = f"{now.images} labelled" if now.images else "labelled"
     lines = [f"Measured on {count} validation images, which were not used for training."]
     if now.step:
-        lines[0] = f"Measured on {count} validation images during training; the stage evaluate has not run since."
+        lines[0] = f"Measured on {count} validation images during training; no evaluation has been run since."
     if now.oracle:
         lines.append("These labels also chose the checkpoint (oracle): on other images expect less.")
     few = f"Only {now.images} images: " if 0 < now.images < _FEW_IMAGES else ""

@@ -193,6 +193,7 @@ def open_frames(bench: Workbench, context: Context) -> tuple[Frames, float]:
     if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file():
         video = VideoFrames(path)
         return video, video.rate
+    bench.take(bench.dataset.notes)
     bench.note_pixels(bench.dataset)
     images = ImageFrames(bench.dataset.samples, skip_bad=bench.config.data.skip_bad)
     images.check_headers(context.control)

@@ -155,6 +155,23 @@ def test_a_file_of_one_model(refused, city, model, tmp_path):
     assert "nothing to write" in refused(*predict, "--no-ids", "--no-colour", "--no-overlay")
 
 
+def test_a_split_that_is_asked_for_in_vain_is_warned_of(crots, city, model, tmp_path):
+    images = city / "images" / "train"
+    predict = ["predict", "--checkpoint", model, "--images", images, "--out", tmp_path / "out", "--split", "val"]
+    ran = crots(*predict)
+    assert ran.code == 0 and "it has no splits, so that --split val leaves out none of 4 images" in ran.out
+
+
+def test_a_project_is_no_model(crots, refused, city, white, tmp_path):
+    assert crots("init", tmp_path / "p", *white).code == 0
+    score = ["evaluate", "--images", city / "images" / "val", "--labels", city / "labels" / "val", "--checkpoint"]
+    assert "a project, expected the source model; run it, and" in refused(*score, tmp_path / "p")
+    made = tmp_path / "p" / "baseline" / "student.safetensors"
+    made.parent.mkdir()
+    made.write_bytes(b"")
+    assert f"such as {made}" in refused("export", tmp_path / "p", "--format", "onnx", "--out", tmp_path / "m.onnx")
+
+
 def test_commands_without_options_of_a_project(refused, crots, city, model, black, tmp_path):
     assert crots("init", tmp_path / "p", *black).code == 0
     for words, flags in (

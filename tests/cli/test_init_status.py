@@ -327,6 +327,9 @@ def test_second_project_in_one_folder(refused, crots, words, tmp_path):
 
 def test_status_needs_a_project(refused, tmp_path):
     assert "the folder of a project" in refused("status", tmp_path)
+    file = tmp_path / "crots.toml"
+    file.write_text("")
+    assert f"is a file, expected the folder of a project; give {tmp_path}" in refused("status", file)
 
 
 def test_broken_project_file(refused, tmp_path):

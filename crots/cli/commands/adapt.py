@@ -135,6 +135,7 @@ def _events(
     model, bench = open_model(
         desk, student, net=args.net if student == args.student else None, classes=desk.config.task.classes
     )
+    bench.take(bench.dataset.notes)
     # Tiles are counted by the sizes of images, which have to be sound.
     counted = readable(bench.dataset, bench, context) if bench.tiling else bench.dataset
     count = len(in_parts(counted.samples, bench.tiling))

@@ -76,6 +76,7 @@ def _events(desk: Desk, context: Context, claimed: Claim, args: argparse.Namespa
     samples, labels = find_pseudo_labels(args.pseudo_labels, args.confidence_folder, bench.dataset, bench.classes)
     # Pseudo-labels have the working size.
     bench = desk.bench(labels.size)
+    bench.take(bench.dataset.notes)
     # Those that the labelling could read may have been damaged since, or somebody else's program reads more.
     samples = list(readable(dataclasses.replace(bench.dataset, samples=tuple(samples)), bench, context).samples)
     events = distil(Loose(desk.out, bench.config), bench, context, Material(samples, bench.cache, labels))
