@@ -193,7 +193,8 @@ def _train_id(word: str, classes: ClassSet) -> int:
             raise InputError(f"`mine.rare`: {error}", field="mine.rare") from None
     if int(word) >= len(classes):
         raise InputError(
-            f"`mine.rare`: found train id {word}, expected 0 to {len(classes) - 1} of class set {classes.name}",
+            f"`mine.rare`: found train id {word}, expected 0 to {len(classes) - 1} of class set "
+            f"{classes.name}; name others, or set it to auto, as where a preset of other classes names them",
             field="mine.rare",
         )
     return int(word)

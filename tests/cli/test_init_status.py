@@ -121,6 +121,7 @@ def test_preset_then_flags_then_set(crots, words, tmp_path):
 def test_rare_classes_that_the_set_does_not_have_are_refused(refused, words, tmp_path):
     line = refused("init", tmp_path / "p", *words, "--preset", "gta5-to-cityscapes")
     assert "found train id 12, expected 0 to 10" in line and not (tmp_path / "p").exists()
+    assert "name others, or set it to auto" in line
 
 
 def test_profile_wins_over_the_presets(crots, words, tmp_path):
