@@ -21,6 +21,7 @@ from PySide6.QtCore import QObject, QSocketNotifier, QTimer
 from PySide6.QtWidgets import QApplication
 
 import crots
+import crots_studio.overrides  # noqa: F401 - before the modules below
 from crots.interpreter import keep_to_ourselves
 from crots_studio.models.image_store import PictureQueue
 from crots_studio.session import Session

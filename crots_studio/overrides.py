@@ -1,7 +1,8 @@
 """A fault in an override of one of Qt's virtual functions is reported, and does not end the process.
 
 On Python 3.11, PySide6 (seen with 6.9.2 to 6.11.3) crashes where an override raises while Python itself has called into
-Qt: an answer to a click that repaints a list, the picture of a panel. From Python 3.12 on it does not.
+Qt: an answer to a click that repaints a list, the picture of a panel. From Python 3.12 on it does not. So
+`crots_studio.app` imports this before all modules that derive from Qt's classes.
 """
 
 from __future__ import annotations
@@ -51,3 +52,7 @@ def _guarded(cls: type, name: str, function: Callable[..., Any]) -> Callable[...
             return _NEUTRAL.get(name)
 
     return call
+
+
+if sys.version_info < (3, 12):
+    guard_overrides()

@@ -3,6 +3,7 @@
 import sys
 from types import SimpleNamespace
 
+import pyqtgraph as pg
 import pytest
 from PySide6.QtCore import QAbstractTableModel, Qt
 from PySide6.QtGui import QPixmap
@@ -10,6 +11,9 @@ from PySide6.QtWidgets import QGraphicsRectItem, QGraphicsScene, QGraphicsView, 
 from shiboken6 import delete
 
 from crots_studio.app import report_exceptions
+from crots_studio.panels.compare.run_table import RunTableModel
+from crots_studio.panels.rail import RailDelegate
+from crots_studio.widgets.thumbnails import ThumbnailView
 
 
 class BadWidget(QWidget):
@@ -131,3 +135,9 @@ def test_a_fault_that_every_frame_repeats_is_shown_once(qtbot, session, monkeypa
     fails()
     assert len(shown) == 2, "somebody tried again"
     assert capsys.readouterr().err.count("IndexError: paint") == 2
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="not needed from Python 3.12 on")
+def test_the_classes_of_the_studio_and_of_pyqtgraph_are_guarded():
+    for function in (ThumbnailView.paintEvent, RailDelegate.paint, RunTableModel.data, pg.PlotCurveItem.paint):
+        assert hasattr(function, "__wrapped__"), "made before the guard"
