@@ -35,6 +35,7 @@ def run_project(
     until: str | None = None,
     only: str | None = None,
     measure: bool = False,
+    compared: bool = False,
 ) -> Iterator[Event]:
     """Runs every stage that is not done, in order, and yields the events that it also writes to ``events.jsonl``.
 
@@ -43,6 +44,7 @@ def run_project(
         control: for stopping and pausing.
         until: the last stage to run; ``adapt`` means its last round.
         only: run this stage alone, even where it is done.
+        compared: a comparison of methods uses what it makes, whatever the project's own stages need.
         measure: say at the start what the run will take, from a few timed steps; with several workers nothing is timed.
 
     Raises:
@@ -67,7 +69,7 @@ def run_project(
             if not todo:
                 continue
             lost = "" if resume else workers.from_first(partial(dropped, project, key))
-            unused = workers.from_first(partial(_unused, project, key))
+            unused = "" if compared else workers.from_first(partial(_unused, project, key))
             notes = tuple(Remark(text, "warning") for text in (lost, unused) if text)
             context = Context(key, control, resume=resume, log=log if workers.first else None, notes=notes)
             body = partial(_begun, project, stage_events)

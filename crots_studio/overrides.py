@@ -22,6 +22,8 @@ _VIRTUAL = re.compile(
 )
 # What Qt gets where the base class has no answer of its own and None will not do.
 _NEUTRAL = {"rowCount": 0, "columnCount": 0}
+# Qt's own answer would go on: with an event loop that nobody ends, or as if the user had agreed.
+_NOT_QTS = ("run", "accept", "done")
 
 
 def guard_overrides() -> None:
@@ -45,6 +47,8 @@ def _guarded(cls: type, name: str, function: Callable[..., Any]) -> Callable[...
             return function(self, *arguments, **named)
         except Exception:
             sys.excepthook(*sys.exc_info())
+        if name in _NOT_QTS:
+            return None
         try:
             return getattr(super(cls, self), name)(*arguments, **named)
         except Exception:

@@ -1,4 +1,7 @@
-"""Options that were typed and would reach nothing: refused, since who types one expects something of it."""
+"""Flags that were typed and would reach nothing: refused, since who types one expects something of it.
+
+What ``--set`` stores in a project, and flags about validation, may have an effect later, once the project has changed.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from crots.cli.flags import given
 from crots.config import describe
 from crots.errors import InputError
 from crots.files import exists, expanded
-from crots.options import IMAGENET, SECTIONS, EvaluateOptions, MineOptions
+from crots.options import IMAGENET, SECTIONS
 from crots.project_config import ProjectConfig
 
 
@@ -59,16 +62,11 @@ def _is_file(value: Path | None, root: Path) -> bool:
     return value is not None and (root / expanded(value)).is_file()
 
 
-def _every(section: str, options_class: type) -> tuple[str, ...]:
-    return tuple(f"{section}.{info.name}" for info in describe(options_class))
-
-
 _OF_MODELS = ("prefix", "size", "channels", "mean", "scale", "output", "output_name")
 _PREDICTED = "`source.predictions` are the source, so that no model is run"
 _PROGRAM = "the source is a program, whose network and weights are inside"
 _NETWORK = "the source is the weights of a network, whose logits are read"
-_UNSCORED = "no validation images or labels are given, so that nothing is scored"
-_OR_MODEL, _OR_VALIDATION = "give the model by `source.file` in their place", "give `data.val_images`"
+_OR_MODEL = "give the model by `source.file` in their place"
 _OR_PROGRAM = "give an ONNX file or a program, which may have other outputs"
 
 RULES = (
@@ -120,18 +118,6 @@ RULES = (
         "the validation images are those of one file, which has no layout",
     ),
     Rule(
-        ("data.val_layout",),
-        lambda config, root: config.data.val_images is None,
-        "there are no images that have this layout",
-        _OR_VALIDATION,
-    ),
-    Rule(
-        ("data.val_encoding", *_every("evaluate", EvaluateOptions)),
-        lambda config, root: config.data.val_images is None and config.data.val_labels is None,
-        _UNSCORED,
-        _OR_VALIDATION,
-    ),
-    Rule(
         ("student.target_statistics",),
         lambda config, root: config.student.weights in ("random", IMAGENET),
         "the student is no model of these classes at its start, so that it takes the target's alone",
@@ -142,9 +128,10 @@ RULES = (
         "`baseline.mix` is none, so that no images are mixed",
     ),
     Rule(
-        ("adapt.patch_sampling", "adapt.patch_weight", *_every("mine", MineOptions)),
+        ("adapt.patch_sampling", "adapt.patch_weight"),
         lambda config, root: not config.adapt.patches,
-        "rounds do not train on hard patches (`adapt.patches` is false)",
+        "there are no hard patches",
+        "give some",
     ),
     Rule(
         ("adapt.jitter_strength", "adapt.jitter_channels"),

@@ -34,7 +34,7 @@ def run_comparison(job: CompareJob, *, control: Control | None = None) -> Iterat
     for key in needed_stages(job):
         if next(status.state for status in statuses(project) if status.key == key) == "done":
             continue
-        for event in run_project(project, control=control, only=key):
+        for event in run_project(project, control=control, only=key, compared=True):
             yield event
         if not isinstance(event, StageFinished) or event.outcome != "completed":
             return

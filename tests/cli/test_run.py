@@ -72,6 +72,18 @@ def test_paths_that_are_set_are_those_of_the_current_folder(crots, project, city
     assert kept.student.weights == "own", "what is not there is left as it is"
 
 
+def test_a_path_of_the_project_itself_stays_relative(crots, project, refused, seen, tmp_path, monkeypatch):
+    # A whole path would make the stages stale, and the project could no longer be moved.
+    (project / "own").mkdir()
+    monkeypatch.chdir(project)
+    assert crots("run", ".", "--set", "student.weights=own").code == 0
+    assert Project.open(project).config.student.weights == "own"
+    (tmp_path / "other" / "own").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "other")
+    line = refused("run", project, "--set", "student.weights=own")
+    assert str(tmp_path / "other" / "own") in line and str(project / "own") in line and "whole path" in line
+
+
 def test_json_tells_scores(crots, project, seen):
     found = json.loads(crots("run", project, "--json").out)
     assert [(row["subject"], row["miou"]) for row in found["scores"]] == [("source", 0.5), ("baseline", 0.625)]

@@ -384,12 +384,15 @@ def test_rounds_that_are_not_needed_are_neither_run_nor_counted(tmp_path, monkey
 def test_rounds_of_a_student_that_started_afresh_are_compared_and_nobody_says_otherwise(tmp_path):
     """Its baseline said that no round follows, and the rounds followed."""
     project = world.black_box(tmp_path, data=world.with_validation(tmp_path), adapt={"stop_rounds": True})
+    # Its own run needed neither patches nor rounds.
+    list(run_project(project))
     job = CompareJob(project, chosen_methods(("baseline", "recommended")), (4,))
     events = list(run_comparison(job))
     assert events[-1].outcome == "completed" and "adapt-1" in stages_run(job.folder)
     said = [event.text for event in world.of(events, Note)]
     said += [path.read_text() for path in job.folder.rglob("events.jsonl")]
     assert any("random weights" in text for text in said) and not any("no round follows" in text for text in said)
+    assert "mine" in {event.stage for event in events} and not any("no stage will use" in text for text in said)
 
 
 def test_several_workers_are_refused(tmp_path, monkeypatch):

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pyqtgraph as pg
 import pytest
-from PySide6.QtCore import QAbstractTableModel, Qt
+from PySide6.QtCore import QAbstractTableModel, Qt, QThread
 from PySide6.QtGui import QPixmap
 from PySide6.QtWidgets import QGraphicsRectItem, QGraphicsScene, QGraphicsView, QStyledItemDelegate, QTableView, QWidget
 from shiboken6 import delete
@@ -89,6 +89,19 @@ def test_a_table_whose_model_and_delegate_fail(qtbot, model):
         return table
 
     assert faults(qtbot, table) & {"data", "rows"}
+
+
+def test_a_thread_that_fails_ends(qtbot):
+    class BadThread(QThread):
+        def run(self):
+            raise IndexError("thread")
+
+    thread = BadThread()
+    with qtbot.captureExceptions() as caught:
+        thread.start()
+        # Qt's own `run` is an event loop.
+        qtbot.waitUntil(thread.isFinished)
+    assert [str(error) for _, error, _ in caught] == ["thread"]
 
 
 def test_what_is_no_override_still_raises(qtbot):

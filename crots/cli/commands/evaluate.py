@@ -49,6 +49,13 @@ _PREDICTED = Rule(
     "give the model by `source.file` in their place",
 )
 
+_NO_IMAGES = Rule(
+    ("data.val_layout",),
+    lambda config, root: config.data.val_images is None,
+    "there are no images that have this layout",
+    "give `data.val_images`",
+)
+
 
 def configure(parser: Parser, profile: Profile) -> None:
     """Adds the arguments."""
@@ -81,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
 
     if args.json in (None, "-"):
         refuse_given(args, ("--overwrite",), "no file is written", "give --json FILE")
-    config = config_of(args, rules=(_PREDICTED,))
+    config = config_of(args, rules=(_PREDICTED, _NO_IMAGES))
     _check(config)
     classes = Inputs(config, Path.cwd()).classes
     if args.json == "-" and args.events == "-":
@@ -123,12 +130,14 @@ def chosen_part(args: argparse.Namespace, section: str, file: Path) -> str:
         InputError: one was asked for, and the file holds one model alone.
     """
     part: str = given(args).get(section, {}).get("weights", "")
-    if part and (file.is_dir() or file.suffix.lower() in _OF_ONE):
+    if not file.is_dir() and file.suffix.lower() not in _OF_ONE:
+        return part
+    if part and part != opt.EvaluateOptions().weights:
         named = f"{section}.weights"
         raise without_effect(
             [f"`{named}`"], f"{file.name} holds one model", "give a training checkpoint, which holds both", field=named
         )
-    return part
+    return ""
 
 
 def _check(config: ProjectConfig) -> None:
@@ -210,7 +219,7 @@ def _score_model(desk: Desk, context: Context, args: argparse.Namespace) -> Iter
             raise without_effect(["`source.size`"], why, "give `data.size`", field="source.size")
         events, bench = _own_model(desk, context, args)
     else:
-        if chosen_part(args, "evaluate", source.file):
+        if chosen_part(args, "evaluate", source.file) not in ("", opt.EvaluateOptions().weights):
             why = f"{source.file.name} is scored as a source, of which there is one model"
             raise without_effect(["`evaluate.weights`"], why, field="evaluate.weights")
         events, bench = _foreign_model(desk, context)

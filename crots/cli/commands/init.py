@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     if problem := unfit(args.project):
         raise InputError(problem)
     config = settled(configuration(args))
-    refuse_idle(config, [*typed_options(args), *settings(args.set)], Path.cwd(), student=True)
+    refuse_idle(config, typed_options(args), Path.cwd(), student=True)
     if "export.formats" not in settings(args.set):
         config = in_own_form(config, Path.cwd())
     from crots.class_files import file_name, keep_class_set

@@ -18,6 +18,7 @@ from crots.config import Profile
 from crots.errors import InputError
 from crots.events import Event
 from crots.execution.context import Context
+from crots.files import expanded
 from crots.folders import check_model_file
 from crots.project_config import ProjectConfig
 
@@ -28,12 +29,10 @@ def _is_video(config: ProjectConfig, root: Path) -> bool:
     from crots.stages.predict import VIDEO_SUFFIXES
 
     images = config.data.target
-    return images is not None and images.suffix.lower() in VIDEO_SUFFIXES and (root / images).is_file()
+    return images is not None and images.suffix.lower() in VIDEO_SUFFIXES and (root / expanded(images)).is_file()
 
 
-_VIDEO = Rule(
-    ("data.layout", "data.split", "data.bands", "data.white", "data.skip_bad"), _is_video, "the images are a video's"
-)
+_VIDEO = Rule(("data.layout", "data.split", "data.bands", "data.white"), _is_video, "the images are a video's")
 
 
 def configure(parser: Parser, profile: Profile) -> None:
@@ -65,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     if not (options.ids or options.colour or options.overlay):
         raise InputError("--no-ids, --no-colour and --no-overlay leave nothing to write; leave one of them out")
     if "opacity" in given(args).get("predict", {}) and not options.overlay:
-        raise without_effect(["--opacity"], "--no-overlay is, too")
+        raise without_effect(["--opacity"], "no overlay is written (--no-overlay)")
     claimed = claim(args, "predict", config, ("data", "source"), results=RESULTS, clear=False)
     job = Job(lambda desk, context: _events(desk, context, claimed, args, options), args.out, claimed)
     return run_alone(args, "predict", {"predict": job}, config)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Collection, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from crots import options as opt
 from crots.artefacts import is_round
@@ -14,7 +15,7 @@ from crots.cli.command import Command, Parser
 from crots.cli.commands.init import add_set, settled
 from crots.cli.flags import add_options, add_run_flags, given, settings
 from crots.cli.follow import follow_events
-from crots.cli.idle import refuse_given, refuse_idle
+from crots.cli.idle import refuse_given
 from crots.cli.terminal import say, say_json, typed
 from crots.config import Profile
 from crots.errors import InputError
@@ -22,7 +23,7 @@ from crots.eventlog import running
 from crots.events import Event
 from crots.execution.control import Control
 from crots.execution.workers import is_first
-from crots.files import exists
+from crots.files import exists, expanded
 from crots.project import Project
 from crots.project_config import ProjectConfig, named_paths, override
 from crots.project_status import State, statuses
@@ -107,7 +108,8 @@ def estimated(project: Project, args: argparse.Namespace) -> int:
     if args.json:
         say_json({"command": "run", **plan.estimate.to_dict(), "notes": list(plan.notes)})
         return 0
-    for line in (*plan.notes, plan.estimate.summary or "nothing to do, all of it is done"):
+    nothing = f"{args.only} is not timed" if args.only else "nothing to do, all of it is done"
+    for line in (*plan.notes, plan.estimate.summary or nothing):
         say(line)
     return 0
 
@@ -123,8 +125,7 @@ def prepared(args: argparse.Namespace) -> Project:
     flags = given(args)
     budget = {f"runtime.{name}": value for name, value in flags.get("runtime", {}).items() if name == "time_budget"}
     lasting = {f"adapt.{name}": value for name, value in flags.get("adapt", {}).items()} | budget | settings(args.set)
-    lasting |= _from_here(override(project.config, lasting), lasting)
-    refuse_idle(override(project.config, lasting), lasting, project.folder, student=True)
+    lasting |= _from_here(project.folder, override(project.config, lasting), lasting)
     if lasting and not is_first():
         # Rank 0 stores them in the project.
         project.config = override(project.config, lasting)
@@ -141,15 +142,30 @@ def prepared(args: argparse.Namespace) -> Project:
     return Project(project.folder, override(project.config, passing))
 
 
-def _from_here(config: ProjectConfig, typed: Collection[str]) -> dict[str, str]:
-    """Returns the paths among what was typed that are there as seen from the current folder, as whole ones.
+def _from_here(folder: Path, config: ProjectConfig, typed: Mapping[str, Any]) -> dict[str, str]:
+    """Returns the paths among what was typed that are there as seen from the current folder alone, as whole ones.
 
-    Those in ``crots.toml`` are relative to the project, and so stay those that are not there.
+    Those in ``crots.toml`` are relative to the project, and so stay those that are there as seen from it.
+
+    Raises:
+        InputError: a path leads to two places.
     """
     names = {name.replace("-", "_"): name for name in typed}
     here = named_paths(settled(config))
-    found = {name: here[key][1] for key, name in names.items() if key in here}
-    return {name: str(path) for name, path in found.items() if Path(path).is_absolute() and exists(Path(path))}
+    found = {}
+    for key, name in names.items():
+        path = Path(here[key][1]) if key in here else None
+        if path is None or not path.is_absolute() or not exists(path):
+            continue
+        there = folder / expanded(Path(str(typed[name])))
+        if not exists(there):
+            found[name] = str(path)
+        elif not there.samefile(path):
+            raise InputError(
+                f"{typed[name]}: found {path} here and {there} in the project, expected one of them; give a whole path",
+                field=key,
+            )
+    return found
 
 
 COMMAND = Command(
