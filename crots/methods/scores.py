@@ -41,6 +41,7 @@ class Summary(NamedTuple):
         source: (N,) share of the source's confident pixels that have its label.
         others: (N,) the same with the source's labels of another image.
         surest: (N, 2, K) of the source's surest pixels of each class those that have its label, and all of them.
+        sure: (N, K) bool, the same for all images: whether the source is sure of a class; empty if of all.
     """
 
     entropy: Tensor
@@ -54,6 +55,7 @@ class Summary(NamedTuple):
     source: Tensor = _NONE
     others: Tensor = _NONE
     surest: Tensor = _NONE
+    sure: Tensor = _NONE
 
 
 def summarise(logits: Tensor, samples: int, generator: torch.Generator) -> Summary:
@@ -209,13 +211,16 @@ def surest(summary: Summary, _reference: Summary) -> Tensor | None:
 def worst_class(summary: Summary, reference: Summary) -> Tensor | None:
     """Returns 1 minus the greatest loss, since the start, of any class's surest quarter of the source's pixels.
 
-    A class of which too few pixels were looked at does not count: its share moves by chance.
+    A class of which too few pixels were looked at does not count: its share moves by chance. Nor does one that the
+    source itself doubts: a model that adapts well may give it up.
     """
     counts = summary.surest.sum(dim=0)
     if not _some(counts, SOUND_OF_CLASS):
         return None
+    counted = counts[1] >= SOUND_OF_CLASS
+    counted = counted & summary.sure.any(dim=0) if len(summary.sure) else counted
     lost = _class_shares_kept(reference.surest.sum(dim=0)) - _class_shares_kept(counts)
-    return 1.0 - lost[counts[1] >= SOUND_OF_CLASS].max().clamp(min=0.0)
+    return 1.0 - lost.where(counted, 0.0).max().clamp(min=0.0)
 
 
 def _some(counts: Tensor, least: int) -> bool:

@@ -86,7 +86,8 @@ class LabelFreeScores:
         self._count = len(places)
         self._student, self._engine, self._context = student, engine, context
         self._pseudo_labels = confident_labels(self._data) if data.pseudo_labels else None
-        self._surest = surest_labels(self._data) if data.pseudo_labels else np.empty(0)
+        self._surest, sure = surest_labels(self._data) if data.pseudo_labels else (np.empty(0), np.empty(0))
+        self._sure = torch.from_numpy(sure).to(engine.device)
         engine.place(student)
         self._start = self._evaluate(None)
         self._trained = trained
@@ -116,7 +117,8 @@ class LabelFreeScores:
             alone = self._count == 1
             surest = self._engine.labels(self._surest[places.start : places.stop])
             by_class = kept_by_class(labels, surest, len(self._student.classes))
-            summary = summary._replace(source=kept(labels, own, ignore), surest=by_class)
+            sure = self._sure.expand(len(places), -1)
+            summary = summary._replace(source=kept(labels, own, ignore), surest=by_class, sure=sure)
             summary = summary if alone else summary._replace(others=kept(labels, others, ignore))
         chosen = [row for row, place in enumerate(places) if place % _VIEWED == 0]
         if not chosen:
@@ -203,15 +205,18 @@ def confident_labels(material: Material) -> Array:
     return maps
 
 
-def surest_labels(material: Material, share: float = SUREST) -> Array:
-    """Returns the source's labels (N, H, W) of images, with ``ignore`` where it is not among the surest of a class.
+def surest_labels(material: Material, share: float = SUREST) -> tuple[Array, Array]:
+    """Returns the source's labels of images where it is surest, by class, and the classes of which it is sure.
 
-    The surest half of all pixels hardly holds any of the rare classes; this holds as large a part of each. Classes
-    whose surest pixels are doubtful too are left out: a model that adapts well may give them up.
+    The surest half of all pixels hardly holds any of the rare classes; this holds as large a part of each.
 
     Args:
         material: with pseudo-labels; all count where the source gave no confidence.
         share: of each class's pixels.
+
+    Returns:
+        (N, H, W) labels with ``ignore`` where the source is not among the surest of a class; and (K,) bool, false where
+        even these pixels are doubtful, as many may be wrong.
 
     Raises:
         InputError: the labels have another size than the images.
@@ -220,15 +225,14 @@ def surest_labels(material: Material, share: float = SUREST) -> Array:
     assert labels is not None
     indices = range(len(material.samples))
     maps = material.labels(indices)
-    if labels.confidence is None:
-        return maps
-    confidence = material.confidence(indices)
     classes = len(labels.classes)
+    if labels.confidence is None:
+        return maps, np.ones(classes, bool)
+    confidence = material.confidence(indices)
     least = keep_thresholds(confidence_histogram(maps, confidence, classes), share)
     known = maps < classes
-    least[least < LEAST] = np.inf
-    sure = known & (confidence >= least[np.where(known, maps, 0)])
-    return np.where(sure, maps, labels.classes.ignore).astype(maps.dtype)
+    surest = known & (confidence >= least[np.where(known, maps, 0)])
+    return np.where(surest, maps, labels.classes.ignore).astype(maps.dtype), least >= LEAST
 
 
 def _smaller(size: tuple[int, int], multiple: int) -> tuple[int, int] | None:

@@ -11,6 +11,7 @@ from crots.events import Note
 from crots.execution.context import Context
 from crots.execution.engine import Engine
 from crots.label_files import write_labels
+from crots.methods import scores as scores_module
 from crots.nets.model import create_model
 from crots.options import RuntimeOptions
 from crots.training.label_free import (
@@ -57,31 +58,36 @@ def test_every_score_is_given_where_there_is_something_to_compare_with(classes, 
     assert not {"source", "fit", "teacher"} & LabelFreeScores(student, bare, ENGINE, Context("adapt-1"))()[0].keys()
 
 
-def write_confidences(folder, *, lights):
-    """The source is as sure of the lights, which are few, as given, or up to 0.1 more, and surer of all else."""
+def write_confidences(folder, number_of_class, least):
+    """The source is as sure of a class as given, or up to 0.1 more, and surer of all others."""
     for number in range(6):
         labels = world.paint(number)[1]
         rng = np.random.default_rng(number)
-        confidence = np.where(labels == world.LIGHT, lights, 0.85) + 0.1 * rng.random(labels.shape)
+        confidence = np.where(labels == number_of_class, least, 0.85) + 0.1 * rng.random(labels.shape)
         world.write_labels(folder / "label_ids" / f"{world.key(number)}.png", labels)
         world.write_confidence(folder / "confidence" / f"{world.key(number)}.png", confidence)
 
 
-def test_a_class_that_the_source_doubts_may_be_given_up(classes, material, tmp_path):
-    write_confidences(tmp_path / "out", lights=0.5)
-    surest = surest_labels(material)
-    assert not (surest == world.LIGHT).any() and (surest == world.CAR).any()
+@pytest.mark.parametrize(("confidence", "doubted"), [(0.5, True), (0.75, False)])
+def test_a_class_that_the_source_doubts_may_be_given_up(classes, material, tmp_path, monkeypatch, confidence, doubted):
+    # The pictures are small.
+    monkeypatch.setattr(scores_module, "SOUND_OF_CLASS", 5)
+    write_confidences(tmp_path / "out", world.CAR, confidence)
+    sure = surest_labels(material)[1]
+    assert sure[world.CAR] != doubted and sure[world.SKY]
     student = model(classes)
     scores = LabelFreeScores(student, material, ENGINE, Context("adapt-1"))
     scores()
     with torch.no_grad():
-        student.net.head.bias[world.LIGHT] = -1e3
-    assert scores()[0]["worst class"] > 0.9
+        student.net.head.bias[world.CAR] = -1e3
+    values = scores()[0]
+    assert (values["worst class"] > 0.9) == doubted
+    assert values["surest"] < 0.9, "losing several such classes at once shows"
 
 
 def test_the_most_confident_quarter_of_each_class_counts_and_a_lost_class_shows(classes, material, tmp_path):
-    write_confidences(tmp_path / "out", lights=0.72)
-    half, surest = confident_labels(material), surest_labels(material)
+    write_confidences(tmp_path / "out", world.LIGHT, 0.72)
+    half, (surest, _) = confident_labels(material), surest_labels(material)
     truth = material.labels(range(6))
     assert not (half == world.LIGHT).any(), "the surest half of all pixels cannot see them vanish"
     for number in range(4):
