@@ -86,7 +86,8 @@ class LabelFreeScores:
         self._count = len(places)
         self._student, self._engine, self._context = student, engine, context
         self._pseudo_labels = confident_labels(self._data) if data.pseudo_labels else None
-        self._surest, sure = surest_labels(self._data) if data.pseudo_labels else (np.empty(0), np.empty(0))
+        nothing: tuple[Array, Array] = (np.empty(0), np.empty(0))
+        self._surest, sure = surest_labels(self._data) if data.pseudo_labels else nothing
         self._sure = torch.from_numpy(sure).to(engine.device)
         engine.place(student)
         self._start = self._evaluate(None)
