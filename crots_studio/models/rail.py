@@ -174,7 +174,7 @@ def _text(stage: StageStatus, state: str, fraction: float | None, run: RunState)
 def reason_text(stage: StageStatus) -> str:
     """Says why a stage is stale, waits or failed, as the window calls options and stages."""
     if stage.changes:
-        return ", ".join(f"{_name_of(change)} changed" for change in stage.changes)
+        return ", ".join(f"{_name_of(change)} {_what_of(change)}" for change in stage.changes)
     if stage.waits_for:
         return "; ".join(f"{title(key)} is {state}" for key, state in stage.waits_for)
     return in_window(stage.reason)
@@ -182,12 +182,19 @@ def reason_text(stage: StageStatus) -> str:
 
 def _in_short(stage: StageStatus) -> str:
     """Leaves room for the stages below: the first of several changes, and how many more there are."""
-    if len(stage.changes) < 2:
-        return reason_text(stage)
+    missing = next((change for change in stage.changes if change.missing), None)
+    if len(stage.changes) < 2 or missing:
+        return f"{missing.missing} is missing" if missing else reason_text(stage)
     return f"{_name_of(stage.changes[0])} and {len(stage.changes) - 1} more changed"
 
 
+def _what_of(change: Change) -> str:
+    return "is missing" if change.missing else "changed"
+
+
 def _name_of(change: Change) -> str:
+    if change.missing:
+        return change.missing
     if change.section == CORRECTIONS:
         return "your corrections"
     if not change.name:

@@ -49,6 +49,14 @@ def test_states_in_words_with_duration_and_score():
     assert "Pseudo-labels, done" in found["pseudo-label"].spoken
 
 
+def test_a_folder_that_is_gone_is_called_missing():
+    gone = Change("data", "files of data/target", missing="/photographs")
+    found = by_key(rows(stale("baseline", Change("baseline", "steps"), gone), stale("mine", gone)))
+    assert found["baseline"].text == "stale: /photographs is missing"
+    assert found["baseline"].reason == "Steps changed, /photographs is missing"
+    assert found["mine"].text == "stale: /photographs is missing"
+
+
 def test_many_reasons_of_a_stale_stage_leave_room_for_the_stages_below():
     found = by_key(
         rows(
