@@ -76,16 +76,23 @@ class ClassLegend(QWidget):
 
     def set_classes(self, classes: ClassSet | None) -> None:
         """Lists the classes of a set, all ticked."""
+        names = tuple(classes.names) if classes else ()
         self.list.blockSignals(True)
-        self.list.clear()
-        for number, name in enumerate(classes.names if classes else ()):
-            item = QListWidgetItem(swatch(classes.palette[number]), name)  # type: ignore[union-attr]
+        # Items that are there are kept: this comes with every change of the options.
+        if self.list.count() > len(names):
+            self.list.clear()
+        self.list.setCurrentRow(-1)
+        while self.list.count() < len(names):
+            self.list.addItem(QListWidgetItem())
+        for number, name in enumerate(names):
+            item = self.list.item(number)
+            item.setText(name)
+            item.setIcon(swatch(classes.palette[number]))  # type: ignore[union-attr]
             item.setToolTip(plain_tooltip(name))
             item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
             item.setCheckState(Qt.CheckState.Checked)
-            self.list.addItem(item)
         self.list.blockSignals(False)
-        self._names = tuple(classes.names) if classes else ()
+        self._names = names
 
     def set_shares(self, shares: Array | None) -> None:
         """Writes the share of pixels, 0..1, behind each class; None writes nothing."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import QEvent, QSignalBlocker, QSize, Qt, Signal
+from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
 
 from crots.taxonomy import ClassSet
@@ -76,22 +77,29 @@ class RareTable(QTableWidget):
                 self._show_row(place, row, classes)
 
     def _show_row(self, place: int, row: RareRow, classes: ClassSet | None) -> None:
-        name = QTableWidgetItem(row.name)
-        if classes is not None:
-            name.setIcon(swatch(classes.palette[row.id]))
+        name = self._cell(place, 0)
+        name.setText(row.name)
+        name.setIcon(swatch(classes.palette[row.id]) if classes is not None else QIcon())
         name.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable | Qt.ItemFlag.ItemIsUserCheckable)
         name.setCheckState(Qt.CheckState.Checked if row.rare else Qt.CheckState.Unchecked)
         patches = "" if not row.patches else f"{row.patches:,}"
         if row.kept != row.patches:
             patches = f"{row.kept:,}/{row.patches:,}"
         sure = "–" if row.confidence is None else f"{row.confidence:.2f}"  # noqa: RUF001
-        cells = [name, *(QTableWidgetItem(text) for text in (percent(row.share), sure, patches))]
         tip = f"{row.name}: {row.reason}" if row.reason else f"{row.name}: not rare"
-        for column, cell in enumerate(cells):
+        name.setToolTip(plain_tooltip(tip))
+        for column, text in enumerate((percent(row.share), sure, patches), start=1):
+            cell = self._cell(place, column)
+            cell.setText(text)
             cell.setToolTip(plain_tooltip(tip))
-            if column:
-                cell.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-            self.setItem(place, column, cell)
+            cell.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+
+    def _cell(self, row: int, column: int) -> QTableWidgetItem:
+        """Keeps what is there: it is shown anew with every change of the options."""
+        if (cell := self.item(row, column)) is None:
+            cell = QTableWidgetItem()
+            self.setItem(row, column, cell)
+        return cell
 
     @property
     def rare(self) -> frozenset[int]:
