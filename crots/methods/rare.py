@@ -194,7 +194,7 @@ def _train_id(word: str, classes: ClassSet) -> int:
     if int(word) >= len(classes):
         raise InputError(
             f"`mine.rare`: found train id {word}, expected 0 to {len(classes) - 1} of class set "
-            f"{classes.name}; name others, or set it to auto, as where a preset of other classes names them",
+            f"{classes.name}; name others, or set it to auto if a preset of other classes named them",
             field="mine.rare",
         )
     return int(word)
