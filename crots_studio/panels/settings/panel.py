@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import Any
 
 from PySide6.QtCore import Qt
@@ -50,9 +51,17 @@ def section_about(section: str) -> str:
 
 
 def _widgets(layout: QLayout | None) -> list[QWidget]:
-    """The widgets of a layout, from top to bottom."""
-    items = [layout.itemAt(place) for place in range(layout.count())] if layout is not None else []
-    return [widget for item in items if item is not None and (widget := item.widget()) is not None]
+    """The widgets of a layout, from top to bottom.
+
+    Not by its items: Python would keep those that the layout destroys when widgets change places, and end the process
+    once something else lies in their memory.
+    """
+    owner = layout.parentWidget() if layout is not None else None
+    if layout is None or owner is None:
+        return []
+    found = owner.findChildren(QWidget, options=Qt.FindChildOption.FindDirectChildrenOnly)
+    placed = [(layout.indexOf(widget), widget) for widget in found]
+    return [widget for place, widget in sorted(placed, key=itemgetter(0)) if place >= 0]
 
 
 def _put(widgets: list[QWidget], layout: QLayout | None) -> bool:

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
 from PySide6.QtGui import QGuiApplication, QWheelEvent
-from PySide6.QtWidgets import QApplication, QCheckBox, QComboBox, QLineEdit, QSpinBox
+from PySide6.QtWidgets import QApplication, QCheckBox, QComboBox, QLayoutItem, QLineEdit, QSpinBox
+from shiboken6 import Shiboken
 
 from crots.config import describe
 from crots.options import SECTIONS
@@ -197,6 +198,15 @@ def test_what_a_project_is_made_of_is_not_reset_at_one_click(panel):
     assert not panel.reset_all.isVisible()
     panel.go_to("baseline")
     assert panel.reset_all.isVisible()
+
+
+def test_rows_that_change_places_leave_no_items_of_layouts_behind(panel):
+    """Python kept those that the layout had destroyed; the next object in their memory ended the process."""
+    panel.search.setText("rate")
+    before = sum(isinstance(wrapper, QLayoutItem) for wrapper in Shiboken.getAllValidWrappers())
+    for text in ("teacher", "batch", "", "rate"):
+        panel.search.setText(text)
+    assert sum(isinstance(wrapper, QLayoutItem) for wrapper in Shiboken.getAllValidWrappers()) <= before
 
 
 def test_search_goes_through_all_sections(qtbot, panel):
