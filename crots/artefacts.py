@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+# The file of a project's options, which tells its folder.
+CONFIG_NAME = "crots.toml"
 # The event stream of a project, and of each method of a comparison.
 EVENTS = "events.jsonl"
 # Folders of label maps, as `crots pseudo-label` and `crots predict` write them.

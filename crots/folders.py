@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from crots.artefacts import CONFIG_NAME, STUDENT
 from crots.card import IMAGENET, ModelCard, Normalisation, read_card
 from crots.config import Size
 from crots.errors import InputError
@@ -56,8 +57,6 @@ _FOLDER_NETS = (HEAD, "smp:")
 _PART = re.compile(r"(?:pytorch_)?model[-.].*(?:safetensors|bin|json)|pytorch_model\.bin")
 _UNNAMED = re.compile(r"LABEL_\d+")
 _REMEDY = "copy the model's folder again"
-# What tells the folder of a project.
-_PROJECT = "crots.toml"
 _SIZE = Size(512, 512)
 _LARGEST_SIDE = 4096
 
@@ -86,8 +85,8 @@ def why_no_model(path: Path) -> tuple[str, str]:
         named = not path.is_absolute() and len(path.parts) == 2 and not path.parent.is_dir()
         remedy = "if it is a name on a hub, download that model first, and give its folder" if named else ""
         return "no such file", remedy or "check the path"
-    if is_file(path / _PROJECT):
-        made = [path / name for name in ("export/adapted.safetensors", "baseline/student.safetensors")]
+    if is_file(path / CONFIG_NAME):
+        made = [path / name for name in ("export/adapted.safetensors", f"baseline/{STUDENT}")]
         there = next(filter(is_file, made), None)
         return (
             "a project",

@@ -12,6 +12,7 @@ from typing import Any, NotRequired, TypedDict, cast
 
 from crots import options as opt
 from crots.artefacts import BEST, CHECKPOINT, CHOICE, CORRECTIONS, EVENTS, round_key, round_number
+from crots.artefacts import CONFIG_NAME as CONFIG_NAME
 from crots.config import defaults, to_mapping
 from crots.contents import Check
 from crots.decisions import holds, read_decisions
@@ -25,7 +26,6 @@ from crots.project_config import ProjectConfig, config_text, named_paths, overri
 from crots.records import is_plain, read_as, read_json
 from crots.stagefiles import StageFiles
 
-CONFIG_NAME = "crots.toml"
 # Written into a project by commands other than a run.
 COMPARISON = "compare"
 SUSPICION = "suspicion"

@@ -35,8 +35,8 @@ class Rule:
     remedy: str = ""
 
 
-def _predicted(config: ProjectConfig, root: Path) -> bool:
-    # Both together are refused where they are opened.
+def predicted(config: ProjectConfig, root: Path) -> bool:
+    """Whether predictions are the source; both together are refused where they are opened."""
     return config.source.predictions is not None and config.source.file is None
 
 
@@ -70,10 +70,10 @@ _OR_MODEL = "give the model by `source.file` in their place"
 _OR_PROGRAM = "give an ONNX file or a program, which may have other outputs"
 
 RULES = (
-    Rule(tuple(f"source.{name}" for name in _OF_MODELS), _predicted, _PREDICTED, _OR_MODEL),
+    Rule(tuple(f"source.{name}" for name in _OF_MODELS), predicted, _PREDICTED, _OR_MODEL),
     Rule(
         tuple(f"pseudo_label.{name}" for name in ("flip", "flip_merge", "batch_norm", "batch")),
-        _predicted,
+        predicted,
         _PREDICTED,
         _OR_MODEL,
     ),
@@ -141,7 +141,7 @@ RULES = (
 )
 # The network of the source is that of the student too, where none is named.
 _OF_THE_NET = (
-    Rule(("source.net",), _predicted, _PREDICTED, _OR_MODEL),
+    Rule(("source.net",), predicted, _PREDICTED, _OR_MODEL),
     Rule(("source.net",), _program, _PROGRAM),
 )
 

@@ -184,7 +184,7 @@ class _Surveyor:
         self.found.lines.append(f"source: {len(found)} predictions in {found.folder} ({sort})")
         images = {sample.key: sample.image for sample in target.samples} if target is not None else {}
         found, notes = (found.lookup(images) if images else found).resolved()
-        self._take([*notes, *found.names()])
+        self._take([*notes, *found.name_notes()])
         self.found.warnings += glance(found, images, self.inputs.stretched if images else None).warnings
         if validation is not None and target is not None:
             self.found.warnings += filter(None, [self.inputs.unscored_source])

@@ -452,13 +452,9 @@ def _with_labels(
     parts = _different_parts(dataset.root, folder)
     doubt = f"images of {parts[0]} are given labels of {parts[1]}; make sure that they belong together" if parts else ""
     dataset = _replaced(dataset, found, encoding, Remark(doubt, "warning") if doubt else None)
-    if not known and (named := matched_names(found, "label")):
-        dataset = replace(dataset, notes=(*dataset.notes, Remark(named, "names")))
-    return (
-        dataset
-        if partial or not (note := _lacking(dataset, folder))
-        else replace(dataset, notes=(*dataset.notes, note))
-    )
+    named = "" if known else matched_names(found, "label")
+    notes = (Remark(named, "names") if named else None, None if partial else _lacking(dataset, folder))
+    return replace(dataset, notes=(*dataset.notes, *filter(None, notes)))
 
 
 def _labels_of(place: Place, encoding: Encoding, classes: ClassSet | None) -> dict[str, Path]:

@@ -116,7 +116,7 @@ class PredictionSet:
             confidences = _match_beside(others, keys, self.confidences, "confidence map", folder)
         return dataclasses.replace(self, files=files, confidences=confidences)
 
-    def names(self) -> list[Remark]:
+    def name_notes(self) -> list[Remark]:
         """Shows by an example how predictions and confidence maps were found whose names differ from their images'."""
         parts = (matched_names(self.files, "prediction"), matched_names(self.confidences, "confidence map"))
         return [Remark(part, "names") for part in parts if part]

@@ -218,9 +218,12 @@ def worst_class(summary: Summary, reference: Summary) -> Tensor | None:
     if not _some(counts, SOUND_OF_CLASS):
         return None
     counted = counts[1] >= SOUND_OF_CLASS
-    counted = counted & summary.sure.any(dim=0) if len(summary.sure) else counted
+    if len(summary.sure):
+        counted = counted & summary.sure.any(dim=0)
+    if not counted.any():
+        return None
     lost = _class_shares_kept(reference.surest.sum(dim=0)) - _class_shares_kept(counts)
-    return 1.0 - lost.where(counted, 0.0).max().clamp(min=0.0)
+    return 1.0 - lost[counted].max().clamp(min=0.0)
 
 
 def _some(counts: Tensor, least: int) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from crots.artefacts import CONFIG_NAME
 from crots.files import exists
 
 MOST = 12
@@ -42,6 +43,6 @@ class Recent:
         """Returns the rows without looking at the disk."""
         return [RecentProject(Path(path), present=True) for path in self.paths]
 
-    def rows(self, config_name: str = "crots.toml") -> list[RecentProject]:
+    def rows(self) -> list[RecentProject]:
         """Checks on disk which projects still exist."""
-        return [RecentProject(Path(path), exists(Path(path) / config_name)) for path in self.paths]
+        return [RecentProject(Path(path), exists(Path(path) / CONFIG_NAME)) for path in self.paths]

@@ -10,7 +10,6 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QAbstractButton, QAbstractSpinBox, QComboBox, QLineEdit, QListWidget, QScrollArea, QWidget
 
 from crots.errors import InputError, StageError
-from crots.eventlog import EventLog
 from crots.events import Progress, StageFinished, StageStarted
 from crots.project import Project
 from crots.project_config import ProjectConfig
@@ -22,7 +21,7 @@ from crots_studio.runs.run import RunRequest
 from crots_studio.window import MainWindow
 from crots_studio.workspace_tabs import TABS
 from tests.studio.controls import doubled_keys
-from tests.studio.fake_project import make_fake_project
+from tests.studio.fake_project import fail_stage, make_fake_project
 from tests.studio.scripts import START, FakeChild, long_run
 
 
@@ -508,9 +507,7 @@ def test_why_a_stage_failed_can_be_read_again_after_its_project_was_closed(
 ):
     """The dialog came once, and after that the reason stood in a tooltip only."""
     project = make_fake_project(tmp_path)
-    log = EventLog(project.events_path)
-    log.append(StageStarted(stage="adapt-1", total=10))
-    log.append(StageFinished(stage="adapt-1", outcome="failed", seconds=1, message="the images are gone", exit_code=2))
+    fail_stage(project, "adapt-1", "the images are gone")
     open_project(project.folder)
     session.opened.set_options({"adapt.steps": "7"})
     rail = window.rail

@@ -14,7 +14,7 @@ from crots.cli.alone import Desk, add_classes, add_run, config_of
 from crots.cli.command import Command, Parser
 from crots.cli.flags import MODEL_FLAGS, add_net, add_options, given
 from crots.cli.follow import follow_events
-from crots.cli.idle import Rule, refuse_given, without_effect
+from crots.cli.idle import Rule, predicted, refuse_given, without_effect
 from crots.cli.outputs import check_json_file
 from crots.cli.terminal import say_json
 from crots.config import Profile
@@ -44,7 +44,7 @@ _PREDICTED = Rule(
         *(f"data.{name}" for name in ("tile", "tile_overlap", "bands", "white")),
         *(f"evaluate.{name}" for name in ("flip", "batch", "weights")),
     ),
-    lambda config, root: config.source.predictions is not None and config.source.file is None,
+    predicted,
     "`source.predictions` are scored, so that no model is run",
     "give the model by `source.file` in their place",
 )

@@ -4,11 +4,10 @@ import threading
 
 from PySide6.QtCore import Qt
 
-from crots.eventlog import EventLog
-from crots.events import Progress, StageFinished, StageStarted
+from crots.events import Progress, StageStarted
 from crots.opening import Inputs
 from crots_studio.panels.run_bar import RunBar
-from tests.studio.fake_project import make_fake_project
+from tests.studio.fake_project import fail_stage, make_fake_project
 
 
 def test_export_is_offered_once_all_stages_are_done_and_not_before(qtbot, session, show_panel, open_project, tmp_path):
@@ -72,9 +71,7 @@ def test_how_a_file_of_weights_starts_a_student_is_found_out(
 def test_a_failure_is_named_with_its_stage(qtbot, session, show_panel, open_project, tmp_path):
     bar = show_panel(RunBar, 1000, 60)
     project = make_fake_project(tmp_path)
-    log = EventLog(project.events_path)
-    log.append(StageStarted(stage="adapt-1", total=10))
-    log.append(StageFinished(stage="adapt-1", outcome="failed", seconds=1, message="the images are gone", exit_code=2))
+    fail_stage(project, "adapt-1", "the images are gone")
     open_project(project.folder)
     session.opened.set_options({"adapt.steps": "7"})
     text = "Round 1 failed: fix the cause, then Resume tries it again"
