@@ -97,9 +97,12 @@ class StageTimer:
         )  # fmt: skip
 
     def labels(self) -> Iterator[StageTime]:
-        """Pseudo-labels with statistics, and patches: whole stages, decoding and writing included."""
+        """Pseudo-labels with statistics, and patches: whole stages, decoding and writing included.
+
+        Of generated images every cell is cut out.
+        """
         with PeakMemory(self.engine) as memory:
-            exhaust(self._label(self._fresh("warm-up")))
+            exhaust(self._label(self._fresh("warm-up", every_cell=True)))
         batch, count = self.engine.batch(self.options.label_batch), len(self.world.images)
         calls = -(-count // batch)
         bare = self.bare(batch)
@@ -107,7 +110,7 @@ class StageTimer:
         rows: list[tuple[float, float, float]] = []
         idle = 0.0
         for repeat in range(self.options.repeats):
-            project = self._fresh(f"labels-{repeat}")
+            project = self._fresh(f"labels-{repeat}", every_cell=not self.world.real)
             label, mine = self._label(project), self._mine(project)
             with count_waiting() as waiting:
                 labelled = seconds(partial(exhaust, label), self.engine)
@@ -127,8 +130,9 @@ class StageTimer:
             work,
         )
 
-    def _fresh(self, name: str) -> Project:
-        return self.world.project(name, steps=(self.options.repeats + 1) * self.options.steps)
+    def _fresh(self, name: str, *, every_cell: bool) -> Project:
+        steps = (self.options.repeats + 1) * self.options.steps
+        return self.world.project(name, steps=steps, every_cell=every_cell)
 
     def _label(self, project: Project) -> Iterator[Event]:
         """The first stage of a project; its source is loaded at once."""
@@ -141,7 +145,8 @@ class StageTimer:
 
     @cached_property
     def _labelled(self) -> Project:
-        project = self._fresh("training")
+        # Rounds are timed with patches, however few the labels give.
+        project = self._fresh("training", every_cell=True)
         exhaust(self._label(project))
         exhaust(self._mine(project))
         return project

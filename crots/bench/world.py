@@ -98,11 +98,30 @@ class World:
         return path
 
     @property
+    def real(self) -> bool:
+        """Whether images and model are the user's own, so that the labels show how many patches a run would cut."""
+        return bool(self.options.checkpoint and self.options.images)
+
+    @property
+    def _all_rare(self) -> dict[str, Any]:
+        """Options with which every class counts as rare and every pixel as sure."""
+        return {"rare": ",".join(map(str, range(len(self.classes)))), "min_confidence": 0}
+
+    @property
     def patch(self) -> Size:
         """Size of the hard patches."""
         return Size(self.options.size.width // GRID, self.options.size.height // GRID)
 
-    def project(self, name: str, *, keep: bool = False, steps: int = 1, log_every: int = 0, **runtime: Any) -> Project:
+    def project(
+        self,
+        name: str,
+        *,
+        keep: bool = False,
+        steps: int = 1,
+        log_every: int = 0,
+        every_cell: bool = True,
+        **runtime: Any,
+    ) -> Project:
         """Returns a project on the images, with its own cache.
 
         Args:
@@ -110,6 +129,7 @@ class World:
             keep: what lies in the folder already.
             steps: optimiser steps of its training stages.
             log_every: steps between two figures; 0 is those of a repeat.
+            every_cell: cut out every cell, as much work as possible, instead of those that a run would cut out.
             runtime: what differs from the benchmark's own.
         """
         folder = self.folder / name
@@ -130,9 +150,7 @@ class World:
             "runtime": {**to_mapping(self.runtime), **runtime},
             # Statistics of the target are taken from a fixed number of images, which would be all there are here.
             "pseudo_label": {"batch": options.label_batch, "batch_norm": "source"},
-            # Every class counts as rare and every pixel as sure, so every cell is cut out: as much work as possible.
-            "mine": {"grid": f"{GRID}x{GRID}", "rare": ",".join(map(str, range(len(self.classes)))),
-                     "min_confidence": 0},
+            "mine": {"grid": f"{GRID}x{GRID}", **(self._all_rare if every_cell else {})},
             "baseline": training,
             "adapt": training,
         }  # fmt: skip

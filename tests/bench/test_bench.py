@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import time
 
@@ -8,13 +9,14 @@ import torch
 from crots.bench import bare as bare_module
 from crots.bench.bare import Bare, flops, peak_flops
 from crots.bench.clock import taking_turns
-from crots.bench.world import photograph, settle
+from crots.bench.stages import StageTimer
+from crots.bench.world import GRID, World, photograph, settle
 from crots.cli.main import main
 from crots.config import Size
 from crots.execution.engine import Engine
 from crots.execution.memory import PeakMemory
 from crots.nets.registry import build_net
-from crots.options import RuntimeOptions
+from crots.options import BenchOptions, RuntimeOptions
 
 TINY = (
     "--net",
@@ -95,6 +97,21 @@ def test_something_else_than_a_report_is_refused(tmp_path, capsys):
     path.write_text('{"format": 1}')
     assert main(["bench", "--compare", str(path), str(path)]) == 2
     assert "not a report" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("real", [False, True])
+def test_patches_of_real_labels_are_those_of_a_run(real, tmp_path):
+    size = Size(64, 32)
+    options = BenchOptions(net="compact", size=size, photo=Size(96, 48), count=2, repeats=1, stages=("labels",))
+    if real:
+        made = World(tmp_path / "made", options, RuntimeOptions(device="cpu"))
+        options = dataclasses.replace(options, checkpoint=made.source, images=made.images[0].parent)
+    world = World(tmp_path / "bench", options, RuntimeOptions(device="cpu"))
+    list(StageTimer(world).run())
+    index = json.loads((world.folder / "labels-0" / "patches" / "patches.json").read_text())
+    # Of generated images every cell is cut out.
+    assert (len(index["patches"]) == 2 * GRID**2) != real
+    assert any(row["reason"] == "chosen in the options" for row in index["rare"]) != real
 
 
 def test_operations_are_counted_as_by_hand():
