@@ -58,6 +58,7 @@ class _Choice(TypedDict):
     kept: NotRequired[int]
     given_up: NotRequired[str]
     useless: NotRequired[bool]
+    problem: NotRequired[str]
     rule: NotRequired[str]
     ends_rounds: NotRequired[str]
     oracle: NotRequired[_Hindsight | None]

@@ -30,7 +30,8 @@ class StageStatus:
         miou: score of its model where one was measured, 0..1.
         done: units finished, of ``total``, of an interrupted stage.
         kept: which checkpoint a training stage kept, as a sentence; empty where it kept the last.
-        went_back_to: the step whose checkpoint is kept where the guard stopped the stage, 0 for its start; else None.
+        problem: what is wrong with the model of a training stage that is done, in few words that follow the stage's
+            name: ``went back to its start``, ``has not learnt the pseudo-labels``; empty if nothing is known.
         by_labels: the checkpoint was chosen with validation labels (oracle), so its score is no result of the
             adaptation alone.
     """
@@ -43,7 +44,7 @@ class StageStatus:
     done: int = 0
     total: int = 0
     kept: str = ""
-    went_back_to: int | None = None
+    problem: str = ""
     by_labels: bool = False
     changes: tuple[Change, ...] = ()
     waits_for: tuple[tuple[str, State], ...] = ()
@@ -101,7 +102,7 @@ class _States:
                 seconds=record.get("seconds"),
                 miou=record.get("miou"),
                 kept=str(choice.get("words", "")),
-                went_back_to=choice.get("kept", 0) if choice.get("given_up") else None,
+                problem=str(choice.get("problem", "")),
                 by_labels=_chosen_by_labels(choice),
             )
         waits_for = tuple((name, before[name]) for name in project.upstream(key) if before.get(name) in _NOT_DONE)

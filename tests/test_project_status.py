@@ -258,12 +258,12 @@ def test_a_round_that_begins_again_decides_again(project):
 def test_status_says_which_checkpoint_was_kept_and_its_score(project):
     complete(project, "pseudo-label")
     hindsight = {"miou": 0.25, "best_step": 4, "best_miou": 0.5}
-    choose(project, "baseline", words="went back to step 2", given_up="a class is lost", kept=2, oracle=hindsight)
+    choose(project, "baseline", words="went back to step 2", problem="went back to its start", oracle=hindsight)
     choose(project, "adapt-1", words="kept step 2", rule="oracle")
     status = {status.key: status for status in statuses(project)}
     assert (status["baseline"].kept, status["baseline"].miou) == ("went back to step 2", 0.25)
-    assert status["baseline"].went_back_to == 2 and not status["baseline"].by_labels
-    assert status["adapt-1"].by_labels and status["adapt-1"].went_back_to is None
+    assert status["baseline"].problem == "went back to its start" and not status["baseline"].by_labels
+    assert status["adapt-1"].by_labels and not status["adapt-1"].problem
 
 
 def test_reasons_are_given_one_by_one_too(project):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from crots.methods.alarms import VANISHING
 from crots.training.watch import Evaluation, Rule
 
 _USELESS = (
@@ -87,6 +88,22 @@ class Choice:
         last = self.evaluations[-1] if self.evaluations and self.evaluations[-1].step == self.total else None
         return self.chosen or last
 
+    @property
+    def problem(self) -> str:
+        """What is wrong with what is kept, in few words that follow the stage's name; empty if nothing is known."""
+        if self.replaced_by:
+            return "learnt nothing usable"
+        if self.given_up:
+            return f"went back to {self._place}"
+        if self.unhealthy:
+            return "has not learnt the pseudo-labels"
+        return "ended with warnings" if self.kept and not self.kept.healthy else ""
+
+    @property
+    def _place(self) -> str:
+        """The chosen checkpoint."""
+        return f"the checkpoint of step {self.step}" if self.step else "its start"
+
     def report(self) -> dict[str, Any]:
         """Returns, as plain data, what was kept, why, and how far it is from the best evaluation by labels."""
         return {
@@ -96,6 +113,7 @@ class Choice:
             "averaged": self.averaged is not None,
             "given_up": self.given_up,
             "useless": self.unhealthy and not self.replaced_by,
+            "problem": self.problem,
             "words": "; ".join(text for text, _ in self.sentences()),
             "ends_rounds": self._ends_rounds(),
             "oracle": self._hindsight(self.kept),
@@ -137,6 +155,9 @@ class Choice:
         lines = self._chosen_sentences() if self.chosen else []
         if self.unhealthy:
             lines.append((_USELESS, True))
+        elif self.kept and not self.kept.healthy:
+            texts = [alarm.text for alarm in self.kept.alarms if not alarm.name.startswith(VANISHING)]
+            lines.append((f"what is kept has warnings: {'; '.join(texts) or 'it hardly fits its pseudo-labels'}", True))
         if hindsight := self._hindsight(self.kept):
             miou, best = hindsight["miou"], hindsight["best_miou"]
             where = "the best" if best <= miou else f"the best checkpoint, step {hindsight['best_step']}, {best:.1%}"
@@ -146,7 +167,7 @@ class Choice:
     def _chosen_sentences(self) -> list[tuple[str, bool]]:
         assert self.chosen is not None
         step, end = self.chosen.step, self.evaluations[-1].step
-        place = "its start" if step == 0 else f"the checkpoint of step {step}"
+        place = self._place
         if self.given_up:
             lines = f"stopped after step {end} of {self.total} and went back to {place}, the best healthy one"
             return [(f"{lines}: {self.given_up}", True)]

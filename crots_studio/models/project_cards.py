@@ -103,13 +103,16 @@ def read_card(path: Path) -> ProjectCard:
 
 def _standing(project: Project) -> str:
     """``all stages done``, but not where options or inputs have changed since."""
-    states = [stage.state for stage in outlook(project, statuses(project, busy=False), StudentStart().known(project))]
+    stages = outlook(project, statuses(project, busy=False), StudentStart().known(project))
+    states = [stage.state for stage in stages]
+    warned = sum(bool(stage.problem) for stage in stages if stage.state == "done")
     needed = [state for state in states if state != NEEDLESS]
     done, stale = needed.count("done"), needed.count("stale")
     if not any(project.record(key) for key in project.stage_keys()):
         return "nothing run yet"
     text = "all stages done" if done == len(needed) else f"{done} of {len(needed)} stages done"
-    return f"{text}, {stale} stale" if stale else text
+    marks = (f"{warned} with a warning" if warned else "", f"{stale} stale" if stale else "")
+    return ", ".join(filter(None, (text, *marks)))
 
 
 def _changed(project: Project) -> float | None:

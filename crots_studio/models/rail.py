@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from crots.artefacts import CORRECTIONS
 from crots.differences import Change
 from crots.project_status import StageStatus, State
+from crots.report.results import SOURCE
 from crots_studio.models.history import History, StageHistory
 from crots_studio.models.names import title
 from crots_studio.models.outlook import FINISHED, NEEDLESS, has_result, keeps_earlier
@@ -22,6 +24,7 @@ LOOKING = "checking …"
 # Rows that are inputs and not stages.
 INPUTS = {"target": "Target images", "source": "Source"}
 _INPUT_STATES = {"good": "done", "warning": "done", "bad": "failed", "checking": "checking", "empty": "missing"}
+_UNSCORED: Mapping[str, float] = MappingProxyType({})
 # Stages that a click on Run may start; the others lack inputs, or are running.
 _STARTABLE = ("ready", "stale", "interrupted", "failed", "done")
 
@@ -40,7 +43,7 @@ class RailRow:
         time: how long it took, empty where it did not end.
         miou: ``41.3%`` or empty.
         startable: whether this stage can be run now.
-        warned: it is done or chosen, with a warning: it went back to an earlier checkpoint, or an input has faults.
+        warned: it is done or chosen, with a warning: something is wrong with its model, or an input has faults.
         paused: it is running, and halted for now.
         result: it has a result, if only an earlier one.
     """
@@ -93,7 +96,7 @@ def rail_rows(
     lacking = [INPUTS[key] for key, name in named if name in findings and findings[name].level in ("bad", "empty")]
     # As in the other panels, also where a stage or the evaluation is stale; until then, what its training measured.
     scored = history.evaluated()
-    stages = [_without_inputs(_stage_row(stage, run, scored.get(stage.key)), lacking) for stage in status]
+    stages = [_without_inputs(_stage_row(stage, run, scored), lacking) for stage in status]
     return [*(_stage_row(stage, run) for stage in own), *inputs, *stages]
 
 
@@ -102,6 +105,21 @@ def _without_inputs(row: RailRow, lacking: Sequence[str]) -> RailRow:
     if row.state != "ready" or not lacking:
         return row
     return dataclasses.replace(row, state="waiting", text="waiting", reason=f"not chosen yet: {', '.join(lacking)}")
+
+
+def problem_of(stage: StageStatus, scored: Mapping[str, float]) -> str:
+    """What is wrong with the model of a stage that is done, in words that follow the stage's name.
+
+    Args:
+        stage: as it is now.
+        scored: what the evaluation measured (`History.evaluated`).
+    """
+    if stage.state != "done":
+        return ""
+    source, own = scored.get(SOURCE), scored.get(stage.key)
+    # As displayed: a difference below the last digit is none.
+    below = source is not None and own is not None and round(own, 3) < round(source, 3)
+    return stage.problem or ("scores below the source" if below else "")
 
 
 def looking_rows(keys: Sequence[str]) -> list[StageStatus]:
@@ -125,8 +143,8 @@ def _input_row(key: str, finding: Finding | None) -> RailRow:
     return RailRow(key, INPUTS[key], _INPUT_STATES[finding.level], finding.short, finding.text, warned=warned)
 
 
-def _stage_row(stage: StageStatus, run: RunState, scored: float | None = None) -> RailRow:
-    miou = stage.miou if scored is None else scored
+def _stage_row(stage: StageStatus, run: RunState, scored: Mapping[str, float] = _UNSCORED) -> RailRow:
+    miou, problem = scored.get(stage.key, stage.miou), problem_of(stage, scored)
     running_here = run.running and run.stage == stage.key
     state = "running" if running_here and stage.state != "done" else stage.state
     if stage.reason == LOOKING and not running_here:
@@ -139,19 +157,19 @@ def _stage_row(stage: StageStatus, run: RunState, scored: float | None = None) -
         key=stage.key,
         title=title(stage.key),
         state=state,
-        text=_text(stage, state, fraction, run),
+        text=_text(stage, state, fraction, run, problem),
         reason="; ".join(filter(None, (reason_text(stage), stage.kept))),
         fraction=fraction,
         time=duration(stage.seconds) if stage.seconds is not None and state in ("done", "stale") else "",
         miou=f"{miou:.1%}" if miou is not None and state != "running" and has_result(stage) else "",
-        warned=state == "done" and stage.went_back_to is not None,
+        warned=bool(problem),
         paused=state == "running" and run.paused,
         startable=not run.running and stage.state in _STARTABLE and stage.key not in DEMO_STAGES,
         result=state != "running" and has_result(stage),
     )
 
 
-def _text(stage: StageStatus, state: str, fraction: float | None, run: RunState) -> str:
+def _text(stage: StageStatus, state: str, fraction: float | None, run: RunState, problem: str) -> str:
     if state == "running":
         word = "stopping" if run.stopping else "paused" if run.paused else "running"
         return f"{word} {fraction or 0:.0%}"
@@ -161,13 +179,10 @@ def _text(stage: StageStatus, state: str, fraction: float | None, run: RunState)
         return "failed; its earlier result is kept"
     if state == "stale":
         return f"stale: {reason}" if (reason := _in_short(stage)) else "stale"
-    if state == "done" and stage.by_labels:
-        # The mark comes first, since a long duration cuts the end of the text.
-        return "oracle, done"
-    if state == "done" and stage.went_back_to is not None:
-        # Why is a long sentence, and stands in the tooltip and the log.
-        place = f"the checkpoint of step {stage.went_back_to}" if stage.went_back_to else "its start"
-        return f"done, went back to {place}"
+    if state == "done":
+        # The mark comes first, since a long duration cuts the end of the text. Why is a long sentence, and stands in
+        # the tooltip and the log.
+        return ", ".join(filter(None, ("oracle" if stage.by_labels else "", "done", problem)))
     return state
 
 
@@ -216,8 +231,9 @@ def summary(rows: Sequence[RailRow]) -> str:
     worked = [row for row in rows if row.key not in INPUTS and row.state != NEEDLESS]
     done = sum(row.state in FINISHED for row in worked)
     text = f"{done} of {len(worked)} stages done"
-    stale = sum(row.state == "stale" for row in stages)
-    return f"{text}, {stale} stale" if stale else f"{plural(inputs, 'input')}, {text}"
+    stale, warned = (sum(row.state == "stale" for row in stages), sum(row.warned for row in stages))
+    marks = ", ".join(filter(None, (f"{warned} with a warning" if warned else "", f"{stale} stale" if stale else "")))
+    return f"{text}, {marks}" if marks else f"{plural(inputs, 'input')}, {text}"
 
 
 def next_stage(rows: Sequence[RailRow]) -> RailRow | None:

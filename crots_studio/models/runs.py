@@ -40,6 +40,7 @@ class PastRun:
         final: its score as a finished model.
         validation: its latest score during training.
         oracle: its checkpoint, or that of a model it started from, was chosen with labels.
+        problem: what is wrong with its model, in words that follow the stage's name; empty if nothing is known.
         note: its title and note.
         project_note: likewise of its project.
     """
@@ -58,6 +59,7 @@ class PastRun:
     final: Score | None = None
     validation: Score | None = None
     oracle: bool = False
+    problem: str = ""
     note: RunNote = RunNote()
     project_note: RunNote = RunNote()
 
@@ -93,9 +95,11 @@ class PastRun:
 
     @property
     def state(self) -> str:
-        """Its state in one word."""
+        """Its state in a word or two."""
         if self.stage == "source":
             return "given"
+        if self.outcome == "completed" and self.problem:
+            return "done, with a warning"
         return {"completed": "done", "cancelled": "stopped", "failed": "failed", None: "unfinished"}[self.outcome]
 
 
@@ -131,8 +135,20 @@ def read_runs(folder: Path) -> PastRuns:
     # Its options may be of another version, and are not needed.
     project = Project(folder, ProjectConfig())
     events, reports = read_events(project.events_path), read_reports(project.stage_folder("evaluate"))
-    runs = _RunReader(folder).read(events, reports)
+    reader = _RunReader(folder)
+    runs = reader.read(events, reports)
+    for run in reader.now.values():
+        run.problem = _problem(project, run)
     return PastRuns(folder.name, folder, tuple(runs), _look(folder)).with_notes()
+
+
+def _problem(project: Project, run: PastRun) -> str:
+    """Of a stage's latest run, whose model lies there."""
+    try:
+        choice = project.choice(run.stage) if run.outcome == "completed" else None
+    except InputError:  # the status of the stage says so
+        choice = None
+    return str(choice.get("problem", "")) if choice else ""
 
 
 def _look(folder: Path) -> ClassLook:

@@ -18,7 +18,7 @@ from crots_studio.devices import Device, find_devices, gpu_memory
 from crots_studio.icons import icon
 from crots_studio.models.names import title
 from crots_studio.models.outlook import FINISHED, keeps_earlier, may_be_fewer, to_run
-from crots_studio.models.rail import DEMO_STAGES
+from crots_studio.models.rail import DEMO_STAGES, problem_of
 from crots_studio.models.words import byte_count, plural
 from crots_studio.panels.run_estimate import RunEstimate
 from crots_studio.plain import Elided, Label, plain_tooltip
@@ -146,7 +146,10 @@ class RunBar(QFrame):
         # Without an end, the bar moves all the same: one that stands still for a minute looks as if the run hung.
         self.bar.setRange(0, 1000 if not busy or state.fraction_known else 0)
         self.bar.setValue(round(1000 * state.fraction) if busy else 0)
-        self.text.setText(state.text if busy else self._idle_text())
+        problems = "" if busy or session.queue.running else self._problems()
+        self.text.setText(state.text if busy else problems or self._idle_text())
+        self.text.setProperty("role", "warning" if problems else "muted")
+        self.text.style().polish(self.text)
         self.text.setToolTip(plain_tooltip(self.text.text()))
         self.name.setText(session.project.folder.name if session.project is not None else "CROTS Studio")
         self.name.setToolTip(plain_tooltip(str(session.project.folder) if session.project is not None else ""))
@@ -214,6 +217,17 @@ class RunBar(QFrame):
         if "interrupted" in states:
             return "Interrupted: Resume continues from the last checkpoint"
         return self._what_runs()
+
+    def _problems(self) -> str:
+        """What is wrong with the models, once all are there: who exports or applies one is to know."""
+        opened = self._session.opened
+        if self._session.project is None or not opened.status or self._open_stages():
+            return ""
+        scored = opened.history.evaluated()
+        found = [(stage.key, problem_of(stage, scored)) for stage in opened.status]
+        problems = [f"{title(key)} {problem}" for key, problem in found if problem]
+        # First, since there is room for little.
+        return "; ".join([*problems, "all stages are done"]) if problems else ""
 
     def _failed_text(self) -> str:
         failed = next((stage for stage in self._session.opened.status if stage.state == "failed"), None)

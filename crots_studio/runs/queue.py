@@ -81,11 +81,11 @@ def prepare(folder: Path, trusted: Iterable[Code], why: WhyNotReady = not_ready)
 
 
 def outcome_summary(folder: Path) -> str:
-    """Describes what a finished run gained and which stages were stopped by their guard; not on the window's thread."""
+    """Describes what a finished run gained and what is wrong with its models; not on the window's thread."""
     project = Project.open(folder)
     choices = {key: project.choice(key) or {} for key in project.stage_keys()}
-    guarded = [f"{title(key)} {choice.get('words', '')}" for key, choice in choices.items() if choice.get("given_up")]
-    return ". ".join(filter(None, (read_card(folder).gain, *guarded)))
+    problems = [f"{title(key)}: {choice.get('words', '')}" for key, choice in choices.items() if choice.get("problem")]
+    return ". ".join(filter(None, (read_card(folder).gain, *problems)))
 
 
 def start_child(prepared: Prepared) -> Run:

@@ -43,7 +43,7 @@ def notice_for(
     compares: bool = False,
     discarded: bool = False,
     only: str = "",
-    guarded: str = "",
+    problems: str = "",
     warnings: Sequence[Note] = (),
     estimate: bool = False,
     before: Mapping[str, float] | None = None,
@@ -57,15 +57,15 @@ def notice_for(
         compares: it was a comparison of methods.
         discarded: it was cancelled, and what the last stage had done is thrown away.
         only: the single stage that was requested, which may leave later ones and their scores stale.
-        guarded: the text about stages that their guard stopped.
+        problems: the text about models of the run with which something is wrong.
         warnings: of the stages of the run, in their order.
         estimate: it only timed what a run would take.
         before: the scores by model when the run began, of the results that it replaced.
         corrected: how many images have labels that the user corrected.
     """
-    if (guarded or warnings) and end.outcome == "completed":
+    if (problems or warnings) and end.outcome == "completed":
         notice = notice_for(end, scores, compares=compares, only=only, before=before, corrected=corrected)
-        number, message = ("a warning", guarded) if guarded else _of_warnings(warnings)
+        number, message = ("a warning", problems) if problems else _of_warnings(warnings)
         return notice._replace(heading=f"{notice.heading}, with {number}", text=f"{message} {notice.text}", worse=True)
     name = title(end.stage) if end.stage else "The run"
     if end.outcome == "failed":
@@ -180,9 +180,9 @@ class Notifier(Toast):
         scores, project = Scores.of_history(self._session.opened.history), self._session.project
         scores.rounds = len(project.needed_rounds()) if project is not None else None
         completed = end.outcome == "completed" and not compares
-        guarded, warnings = (self._guarded(), self._warnings()) if completed else ("", [])
+        problems, warnings = (self._problems(), self._warnings()) if completed else ("", [])
         heading, text, worse = notice_for(
-            end, scores, compares=compares, discarded=discarded, only=request.only or "", guarded=guarded,
+            end, scores, compares=compares, discarded=discarded, only=request.only or "", problems=problems,
             warnings=warnings, estimate=request.estimate, before=self._before, corrected=self._corrected(),
         )  # fmt: skip
         role = {"completed": "good", "failed": "bad"}.get(end.outcome, "muted")
@@ -200,15 +200,16 @@ class Notifier(Toast):
         elif role == "good":
             self._timer.start(_SHOWN_MS)
 
-    def _guarded(self) -> str:
-        """Which stages of this run their guard stopped, and why, in sentences."""
+    def _problems(self) -> str:
+        """What is wrong with the models of this run, and why, in sentences."""
         project = self._session.project
         if project is None:
             return ""
         ran = self._ran(project)
         choices = {key: _choice(project, key) or {} for key in ran}
-        guarded = [key for key, choice in choices.items() if choice.get("given_up")]
-        return " ".join(f"{title(key)} {choices[key].get('words', '')}." for key in guarded)
+        return " ".join(
+            f"{title(key)}: {choice.get('words', '')}." for key, choice in choices.items() if choice.get("problem")
+        )
 
     def _warnings(self) -> list[Note]:
         """What the stages of this run warned of; the monitor's alarms are those of the last stage alone.

@@ -70,7 +70,7 @@ def test_round_trip(crots, city, words, tmp_path):
     assert [row["state"] for row in stages] == ["ready"] + ["waiting"] * 5
     assert stages[0] | {"stage": "", "state": ""} == {
         "stage": "", "state": "", "reason": "", "seconds": None, "miou": None, "oracle": False, "done": 0, "total": 0,
-        "kept": "", "title": "", "note": "",
+        "kept": "", "problem": "", "title": "", "note": "",
     }  # fmt: skip
 
 

@@ -209,10 +209,10 @@ def test_a_run_that_the_guard_stopped_is_reported_in_amber_with_the_reason(
     session.run.ended.emit(RunEnd("completed", "export"))
     assert notifier.text.property("role") == "good"
     words = "stopped after step 60 of 100 and went back to the checkpoint of step 40, the best healthy one"
-    write_json(project.stage_folder("adapt-1") / CHOICE, {"words": words, "given_up": "a class is vanishing"})
+    write_json(project.stage_folder("adapt-1") / CHOICE, {"words": words, "problem": "went back to its start"})
     session.run.ended.emit(RunEnd("completed", "export"))
     assert notifier.text.property("role") == "warning"
-    assert "with a warning" in notifier.text.text() and f"Round 1 {words}." in notifier.text.text()
+    assert "with a warning" in notifier.text.text() and f"Round 1: {words}." in notifier.text.text()
     # A later run that did not touch this round is not blamed for it.
     monkeypatch.setattr("crots_studio.widgets.notifier.time.time", lambda: 2_000_000_000.0)
     session.run.busy_changed.emit(True)

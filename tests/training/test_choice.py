@@ -205,3 +205,32 @@ def test_rounds_end_by_what_was_learnt_and_not_by_its_average_with_the_start(lea
     choice.averaged = Evaluation(4, {"agreement": averaged})
     assert bool(choice.report()["ends_rounds"]) is ends
     assert choice.kept is choice.averaged
+
+
+@pytest.mark.parametrize(
+    ("steps", "more", "problem", "words"),
+    [
+        ([(0, True), (4, True)], {}, "", ""),
+        ([(0, False), (4, False)], {}, "has not learnt the pseudo-labels", "has not learnt"),
+        ([(0, False), (4, False)], {"replaced_by": "the source (a.pth)"}, "learnt nothing usable", "learnt nothing"),
+        ([(0, True), (4, False)], {"given_up": "it broke"}, "went back to its start", "it broke"),
+        ([(0, True), (2, True), (4, False)], {"given_up": "x"}, "went back to the checkpoint of step 2", "step 2"),
+        ([(0, True), (2, True), (4, False)], {}, "ended with warnings", "hardly fits"),
+    ],
+)
+def test_what_is_wrong_with_what_is_kept_is_said_in_short_and_at_length(steps, more, problem, words):
+    choice = Choice("last", 4, distils=True)
+    for step, healthy in steps:
+        choice.add(Evaluation(step, {"agreement": 1.0}, healthy))
+    for name, value in more.items():
+        setattr(choice, name, value)
+    report = choice.report()
+    assert report["problem"] == problem and words in report["words"]
+    assert any(warning for _, warning in choice.sentences()) is bool(problem)
+
+
+def test_warnings_of_the_last_checkpoint_are_repeated_where_it_is_kept():
+    choice = Choice("last", 4)
+    choice.add(Evaluation(2, {}))
+    choice.add(Evaluation(4, {}, False, (Alarm("fit falls", "it fits less"), Alarm("vanishing: sky", "sky goes"))))
+    assert choice.sentences() == [("what is kept has warnings: it fits less", True)]

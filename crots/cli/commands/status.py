@@ -67,6 +67,7 @@ def row(project: Project, status: StageStatus) -> dict[str, Any]:
         "state": status.state,
         "reason": status.reason,
         "kept": status.kept,
+        "problem": status.problem,
         "seconds": status.seconds,
         "miou": report.get("miou", status.miou),
         "oracle": bool(report.get("oracle")) or _chosen_by_labels(project, status.key),

@@ -114,7 +114,8 @@ class RunTableModel(QAbstractTableModel):
             return Qt.CheckState.Checked if run.key in self.chosen else Qt.CheckState.Unchecked
         if role == Qt.ItemDataRole.DecorationRole and column == 0:
             return swatch(self._colour(run), filled=run.key in self.chosen)
-        if role == Qt.ItemDataRole.ForegroundRole and column == 2 and run.oracle:
+        marked = (column == 2 and run.oracle) or (column == _STATE and run.problem)
+        if role == Qt.ItemDataRole.ForegroundRole and marked:
             return QColor(theme.colours().warning)
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return _alignment(column)
@@ -127,6 +128,8 @@ class RunTableModel(QAbstractTableModel):
             return run.note.note or None
         if column == 2 and run.oracle:
             return _ORACLE
+        if column == _STATE and run.problem:
+            return f"{run.model} {run.problem}"
         if column == 0 and run.started:
             return time.strftime("Started %Y-%m-%d %H:%M", time.localtime(run.started)) + f" on {run.device}"
         if name := self.class_of(column):

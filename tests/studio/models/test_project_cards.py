@@ -8,6 +8,7 @@ from crots.project import Project
 from crots.project_config import override
 from crots.project_status import statuses
 from crots_studio.models.project_cards import PICTURE, read_card
+from crots_studio.runs.queue import outcome_summary
 from tests.studio.fake_project import make_fake_project
 
 
@@ -92,3 +93,11 @@ def test_a_model_that_was_trained_again_has_its_own_score(tmp_path):
     project.finish("adapt-1", 3.0, 0.123)
     card = read_card(project.folder)
     assert card.last == 0.123 and before.last != 0.123
+
+
+def test_a_model_with_a_problem_is_told_of_and_by_the_queue_too(tmp_path):
+    project = make_fake_project(tmp_path / "town")
+    found = {"problem": "has not learnt the pseudo-labels", "words": "the student has not learnt"}
+    write_json(project.stage_folder("baseline") / CHOICE, found)
+    assert read_card(project.folder).state == "all stages done, 1 with a warning"
+    assert outcome_summary(project.folder).endswith("Baseline: the student has not learnt")

@@ -5,6 +5,7 @@ import io
 
 import pytest
 
+from crots.artefacts import CHOICE
 from crots.errors import InputError
 from crots.eventlog import EventLog
 from crots.events import Evaluated, Metrics, StageFinished, StageStarted
@@ -148,3 +149,13 @@ def test_tables_as_csv_equal_the_runs(tmp_path):
     assert figure in common_figures(past.runs)
     curves = list(csv.DictReader(io.StringIO(run_curves_csv(past.runs, figure))))
     assert [(row["model"], float(row[MIOU])) for row in curves] == [("baseline", 1 / 3), ("adapt-1", 2 / 3)]
+
+
+def test_a_run_whose_model_has_a_problem_is_not_simply_done(tmp_path):
+    made = project(tmp_path / "city", [*training("baseline", 0.4), *training("baseline", 0.5)])
+    made.begin("baseline")
+    made.finish("baseline", 1.0, 0.5)
+    write_json(made.stage_folder("baseline") / CHOICE, {"problem": "has not learnt the pseudo-labels"})
+    first, second = read_runs(made.folder).runs
+    assert first.state == "done", "its model was replaced, and nobody knows"
+    assert second.state == "done, with a warning" and second.problem.startswith("has not learnt")

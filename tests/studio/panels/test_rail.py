@@ -7,7 +7,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QStyleOptionViewItem
 
 from crots.artefacts import CHOICE
-from crots.events import StageFinished, StageStarted
+from crots.events import Evaluated, StageFinished, StageStarted
 from crots.files import write_json
 from crots.project_status import StageStatus
 from crots_studio.models.history import History
@@ -149,7 +149,7 @@ def test_a_round_that_went_back_and_one_that_is_not_needed_are_reported():
         "stopped after step 60 of 100 and went back to the checkpoint of step 40, the best healthy one: a class is lost"
     )
     status = [
-        StageStatus("adapt-1", "done", kept=kept, went_back_to=40),
+        StageStatus("adapt-1", "done", kept=kept, problem="went back to the checkpoint of step 40"),
         StageStatus("adapt-2", "not needed"),
         StageStatus("export", "ready"),
     ]
@@ -159,8 +159,23 @@ def test_a_round_that_went_back_and_one_that_is_not_needed_are_reported():
     assert rows["adapt-1"].reason == kept and not rows["adapt-2"].warned
     assert rows["adapt-1"].look == "stale", "amber, not green"
     listed = list(rows.values())
-    assert summary(listed) == "2 inputs, 1 of 2 stages done", "what is not needed is neither done nor to be done"
+    assert summary(listed) == "1 of 2 stages done, 1 with a warning", (
+        "what is not needed is neither done nor to be done"
+    )
     assert next_stage(listed).key == "export"
+
+
+def test_a_model_that_scores_below_the_source_is_not_green_and_one_as_good_is():
+    status = [StageStatus("baseline", "done"), StageStatus("adapt-1", "done"), StageStatus("adapt-2", "stale")]
+    history = History()
+    for number, (subject, miou) in enumerate(
+        [("source", 0.412), ("baseline", 0.398), ("adapt-1", 0.4119), ("adapt-2", 0.3)], 1
+    ):
+        history.add([Evaluated(stage="evaluate", subject=subject, miou=miou, per_class_iou={}, time=float(number))])
+    rows = {row.key: row for row in rail_rows(status, RunState(), {}, history)}
+    assert rows["baseline"].warned and rows["baseline"].text == "done, scores below the source"
+    assert rows["adapt-1"].look == "done" and rows["adapt-1"].text == "done", "as displayed they are even"
+    assert not rows["adapt-2"].warned, "it will be trained again"
 
 
 def test_an_input_with_faults_is_not_green():

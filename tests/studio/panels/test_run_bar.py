@@ -4,7 +4,9 @@ import threading
 
 from PySide6.QtCore import Qt
 
+from crots.artefacts import CHOICE
 from crots.events import Progress, StageStarted
+from crots.files import write_json
 from crots.opening import Inputs
 from crots_studio.panels.run_bar import RunBar
 from tests.studio.fake_project import fail_stage, make_fake_project
@@ -110,3 +112,17 @@ def test_the_bar_moves_before_the_first_step_and_after_the_last(
     gates[2].set()
     qtbot.waitUntil(lambda: not session.run.busy)
     assert bar.bar.maximum() > 0 and not bar.bar.isVisible()
+
+
+def test_what_is_wrong_with_a_model_is_said_beside_its_export(qtbot, session, show_panel, open_project, tmp_path):
+    """A student that had learnt nothing was offered for export under "All stages are done"."""
+    project = make_fake_project(tmp_path / "done")
+    write_json(project.stage_folder("baseline") / CHOICE, {"problem": "has not learnt the pseudo-labels"})
+    bar = show_panel(RunBar, 1000, 60)
+    open_project(project.folder)
+    qtbot.waitUntil(lambda: bar.text.text().endswith("all stages are done"))
+    assert bar.text.text() == "Baseline has not learnt the pseudo-labels; all stages are done"
+    assert bar.text.property("role") == "warning" and bar.export.isVisible()
+    open_project(make_fake_project(tmp_path / "well").folder)
+    qtbot.waitUntil(lambda: bar.text.text() == "All stages are done")
+    assert bar.text.property("role") == "muted"
