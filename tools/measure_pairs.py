@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from crots.artefacts import STUDENT, is_round
+from crots.artefacts import LABEL_IDS, STUDENT, is_round
 
 LITE0 = "smp:deeplabv3plus/tu-tf_efficientnet_lite0"
 UNET = "smp:unet/tu-tf_efficientnet_lite0"
@@ -123,6 +123,20 @@ def _as_black_box(data: Path, made: Path, task: list[str]) -> list[str]:
     return [*task, "--predictions", str(made), *_fresh_student(data)]
 
 
+def india_labels_only(data: Path, made: Path) -> list[str]:
+    """P2b where nothing tells how sure the source is."""
+    return _labels_only(india_black_box(data, made.with_name("inputs-P2b")), made)
+
+
+def _labels_only(task: list[str], made: Path) -> list[str]:
+    """The task of a black box with its label maps alone."""
+    place = task.index("--predictions") + 1
+    if not made.exists():
+        shutil.copytree(Path(task[place]) / LABEL_IDS, made)
+    task[place] = str(made)
+    return task
+
+
 def few_images(data: Path, made: Path) -> list[str]:
     """The network of P2 on every 37th photograph of its target: ten of them."""
     return _with_few(data, made, india_white_box(data, made))
@@ -193,6 +207,11 @@ def retina_black_box(data: Path, made: Path) -> list[str]:
     return [*_retina_task(data, made, "drive"), "--size", size, "--predictions", str(predictions), *student]
 
 
+def retina_labels_only(data: Path, made: Path) -> list[str]:
+    """The label maps of `retina_black_box` alone."""
+    return _labels_only(retina_black_box(data, made.with_name("inputs-back")), made)
+
+
 def _retina_task(data: Path, made: Path, target: str) -> list[str]:
     classes, images = made / "retina.toml", str(data / "retina" / target / "images")
     if not classes.exists():
@@ -251,6 +270,12 @@ PAIRS = {
     "dark": Pair("India to a dark, noisy CamVid, white box", ("camvid/images/train", "india/source.safetensors"), dark),
     "back": Pair("STARE to DRIVE, white box", _RETINA_NEEDS, retina_back),
     "back-black-box": Pair("STARE to DRIVE, black box", _RETINA_NEEDS, retina_black_box),
+    "labels-only": Pair(
+        "India to CamVid, black box without confidence",
+        ("camvid/images/train", "india/source.safetensors", "weights/tf_efficientnet_lite0_imagenet.pth"),
+        india_labels_only,
+    ),
+    "back-labels-only": Pair("STARE to DRIVE, black box without confidence", _RETINA_NEEDS, retina_labels_only),
 }
 
 

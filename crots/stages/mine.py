@@ -165,15 +165,26 @@ def _found(job: MineJob) -> list[RareClass]:
 def statistics_of(job: MineJob) -> ClassStatistics:
     """Class statistics of the pseudo-labels: those written with them, or counted again from the label files."""
     labels = job.pseudo_labels
-    rows = {row["key"]: row for row in read_rows(labels.labels.parent / IMAGE_ROWS, len(labels.classes))}
-    # Of whole images, where there are tiles: these overlap.
-    keys = list(dict.fromkeys(place_of(sample)[0] for sample in job.samples))
-    if rows and not labels.corrected and all(key in rows for key in keys):
-        return total_statistics((rows[key] for key in keys), len(labels.classes))
+    if not labels.corrected and (written := written_statistics(labels, job.samples)):
+        return written
     total = ClassStatistics(len(labels.classes))
-    for key in keys:
+    for key in _keys(job.samples):
         total.add(labels.read(key), labels.read_confidence(key))
     return total
+
+
+def written_statistics(labels: PseudoLabels, samples: Sequence[Sample]) -> ClassStatistics | None:
+    """Class statistics that were written with the pseudo-labels, without corrections; None where some are missing."""
+    rows = {row["key"]: row for row in read_rows(labels.labels.parent / IMAGE_ROWS, len(labels.classes))}
+    keys = _keys(samples)
+    if not all(key in rows for key in keys):
+        return None
+    return total_statistics((rows[key] for key in keys), len(labels.classes))
+
+
+def _keys(samples: Sequence[Sample]) -> list[str]:
+    """The keys of the whole images, where there are tiles: these overlap."""
+    return list(dict.fromkeys(place_of(sample)[0] for sample in samples))
 
 
 def _cut(job: MineJob, sample: Sample, name: str, rare: Sequence[Rare]) -> list[Patch]:

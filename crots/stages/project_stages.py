@@ -32,10 +32,10 @@ from crots.stages.evaluate import (
 )
 from crots.stages.export import ExportJob, export_model
 from crots.stages.labellers import Predict, take_target_statistics
-from crots.stages.mine import MineJob, mine_patches
+from crots.stages.mine import MineJob, mine_patches, written_statistics
 from crots.stages.pseudo_label import LabelJob, label_images
 from crots.stages.workbench import Workbench
-from crots.training.budget import ROUND, TILES, few_images, for_round, settled
+from crots.training.budget import ROUND, TILES, few_images, for_round, scarce_classes, settled
 from crots.training.label_free import LabelFreeScores, images_to_score
 from crots.training.loop import Training
 from crots.training.material import Material, PseudoLabels
@@ -135,15 +135,25 @@ def distil(project: Project, bench: Workbench, context: Context, data: Material)
     trained = bench.start == "trained"
     options = settle(bench, bench.config.baseline, student, len(data.samples), bench.start)
     bench.check_training(student, options, [bench.size])
-    if not trained and (few := few_images(len(data.samples), TILES if bench.tiling else "target images")):
-        bench.note(few, warning=True)
     if trained:
         blend_statistics(bench, student, data, context)
+    else:
+        note_scarcity(bench, data)
     ends_rounds = "" if trained else NO_ROUND
     if ends_rounds and bench.config.adapt.stop_rounds and project.may_end_at_baseline:
         bench.note(f"no round follows, since {ends_rounds}")
     run = training_run(project, bench, options, context, student, data, trained=trained, ends_rounds=ends_rounds)
     return distil_student(BaselineJob(student, data, bench.engine, options, run, trained), context)
+
+
+def note_scarcity(bench: Workbench, data: Material) -> None:
+    """Warns of few images and of classes with few labels, where a student that starts afresh learns from them alone."""
+    if few := few_images(len(data.samples), TILES if bench.tiling else "target images"):
+        bench.note(few, warning=True)
+    assert data.pseudo_labels is not None
+    statistics = written_statistics(data.pseudo_labels, data.samples)
+    if statistics and (scarce := scarce_classes(statistics.pixels.tolist(), bench.classes.names)):
+        bench.note(scarce, warning=True)
 
 
 def settle(

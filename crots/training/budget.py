@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from crots.config import Size
@@ -48,6 +49,9 @@ _ROUND_SHARE = 0.66
 # Images that a student needs to learn the classes of street scenes from a black box as well as it knows them
 # (docs/results.md).
 _ENOUGH = 100
+# Share of the labelled pixels below which such a student lost classes that its source knew (docs/results.md): a guess
+# from few of them.
+_SCARCE = 0.005
 # The word for images that are cut into tiles.
 TILES = "tiles of target images"
 # On a CPU, images with more pixels are trained on in crops. A student that starts afresh learns more from crops of many
@@ -96,6 +100,25 @@ def few_images(images: int, what: str = "target images") -> str:
         f"a student that does not start from the source learns the classes from the {images} {what} alone, and with "
         f"fewer than {_ENOUGH} it may end below its source; add images, which need no labels, or start from the "
         "source's weights if you can get them"
+    )
+
+
+def scarce_classes(pixels: Sequence[int], names: Sequence[str]) -> str:
+    """Returns a warning about classes that a student that starts afresh can hardly learn; empty if there are none.
+
+    Args:
+        pixels: (K,) that the source labelled as each class; classes without any are left out.
+        names: (K,) of the classes.
+    """
+    total = sum(pixels)
+    shares = {name: count / total for name, count in zip(names, pixels, strict=True) if 0 < count < _SCARCE * total}
+    if not shares:
+        return ""
+    listed = ", ".join(f"{name} {100 * share:.2g}%" for name, share in sorted(shares.items(), key=lambda item: item[1]))
+    return (
+        f"classes with few labels, less than {_SCARCE:.1%} of the pixels: {listed}. A student that does not start from "
+        "the source learns them from these labels alone and may end below its source there; add images that show these "
+        "classes"
     )
 
 

@@ -9,6 +9,8 @@ from crots.nets.weights import save_pth, save_safetensors
 from crots.opening import Inputs
 from crots.stages.workbench import Workbench
 from crots.taxonomy import load_class_set
+from crots.training import budget
+from crots.training.budget import scarce_classes
 from tests.estimate.test_estimate import by_ticks
 from tests.stages import tiny_world as world
 from tests.stages.tiny_runs import run
@@ -75,3 +77,27 @@ def test_a_run_takes_a_model_of_its_classes_for_what_it_is(tmp_path, kind):
     scored = world.of(events, Scored, "baseline")
     assert scored and all(("agreement" in event.values) == trained for event in scored)
     assert (project.stage_folder("baseline") / STUDENT).exists()
+
+
+@pytest.mark.parametrize(
+    ("pixels", "listed"),
+    [
+        ((996, 4, 0), "cat 0.4%."),
+        ((990, 4, 1), "dog 0.1%, cat 0.4%."),
+        ((995, 5, 0), ""),
+        ((1, 0, 0), ""),
+        ((0, 0, 0), ""),
+    ],
+)
+def test_classes_with_few_labels_are_named_rarest_first(pixels, listed):
+    warning = scarce_classes(pixels, ("road", "cat", "dog"))
+    assert listed in warning and bool(warning) == bool(listed)
+
+
+@pytest.mark.parametrize("kind", ["random", "plain"])
+def test_a_fresh_student_is_warned_of_classes_with_few_labels(kind, tmp_path, monkeypatch):
+    monkeypatch.setattr(budget, "_SCARCE", 0.9)
+    project = project_from(tmp_path, kind if kind == "random" else write_start(tmp_path, kind))
+    notes = world.of(run(project, until="baseline"), Note, "baseline")
+    warned = [note for note in notes if "classes with few labels" in note.text and note.level == "warning"]
+    assert len(warned) == (kind == "random")
