@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Literal
 
 from crots.differences import Change, changed_inputs
-from crots.eventlog import last_endings, running
+from crots.eventlog import Ending, last_endings, running
 from crots.project import Project
 
 State = Literal["ready", "waiting", "running", "done", "stale", "interrupted", "failed", "not needed"]
@@ -24,11 +24,12 @@ class StageStatus:
         key: ``adapt-2``.
         state: see `State`.
         reason: why it is stale, waiting or failed, as a sentence.
-        changes: likewise of a stale stage, one by one.
+        result: a complete result is there, if only an earlier one; not told while it runs or where it is not needed.
+        changes: what differs from the options and inputs of that result, one by one.
         waits_for: the stages that it waits for, and their states.
-        seconds: how long it took, None while not done.
+        seconds: how long that result took, None without one.
         miou: score of its model where one was measured, 0..1.
-        done: units finished, of ``total``, of an interrupted stage.
+        done: units finished, of ``total``, of unfinished work that is running or can be continued.
         kept: which checkpoint a training stage kept, as a sentence; empty where it kept the last.
         problem: what is wrong with the model of a training stage that is done, in few words that follow the stage's
             name: ``went back to its start``, ``has not learnt the pseudo-labels``; empty if nothing is known.
@@ -39,6 +40,7 @@ class StageStatus:
     key: str
     state: State
     reason: str = ""
+    result: bool = False
     seconds: float | None = None
     miou: float | None = None
     done: int = 0
@@ -48,6 +50,11 @@ class StageStatus:
     by_labels: bool = False
     changes: tuple[Change, ...] = ()
     waits_for: tuple[tuple[str, State], ...] = ()
+
+    @property
+    def keeps_earlier(self) -> bool:
+        """Whether there is a result, but not the one that a run would give now."""
+        return self.result and self.state != "done"
 
 
 def statuses(project: Project, *, busy: bool | None = None) -> list[StageStatus]:
@@ -86,45 +93,70 @@ class _States:
 
     def _found(self, key: str, before: Mapping[str, State]) -> StageStatus:
         """The state of a stage as its files and records have it."""
-        project, ending = self._project, self._endings.get(key)
-        record = project.record(key)
-        status = partial(StageStatus, key, done=ending.done if ending else 0, total=ending.total if ending else 0)
-        if project.started_path(key).exists() and (unfinished := self._unfinished(key, record)):
-            return status(*unfinished)
+        project, record = self._project, self._project.record(key)
+        latest = self._latest(key, earlier=record is not None)
+        if latest and latest.state == "running":
+            return latest
         if record:
-            differing = changed_inputs(record.get("inputs", {}), self._inputs[key], project.config.profile)
-            changes = tuple(project.dependencies.with_missing(key, differing))
-            choice = project.choice(key) or {}
-            return status(
-                "stale" if changes else "done",
-                ", ".join(map(str, changes)),
-                changes=changes,
-                seconds=record.get("seconds"),
-                miou=record.get("miou"),
-                kept=str(choice.get("words", "")),
-                problem=str(choice.get("problem", "")),
-                by_labels=_chosen_by_labels(choice),
-            )
+            return self._with_result(key, record, latest)
+        if latest and self._begun(key):
+            return latest
         waits_for = tuple((name, before[name]) for name in project.upstream(key) if before.get(name) in _NOT_DONE)
         if waits_for:
-            return status("waiting", "; ".join(f"{name} is {state}" for name, state in waits_for), waits_for=waits_for)
-        if ending and ending.outcome == "failed":
-            # Its inputs did not fit, so it never began.
-            return status("failed", ending.message)
-        return status("ready", ", ".join(f"{path} is missing" for path in project.dependencies.missing(key)))
+            words = "; ".join(f"{name} is {state}" for name, state in waits_for)
+            return StageStatus(key, "waiting", words, waits_for=waits_for)
+        missing = ", ".join(f"{path} is missing" for path in project.dependencies.missing(key))
+        return latest or StageStatus(key, "ready", missing)
 
-    def _unfinished(self, key: str, record: Mapping[str, Any] | None) -> tuple[State, str] | None:
-        """State and reason of a stage that was begun; None if its last result counts."""
-        ending = self._endings.get(key)
-        if self._busy and ending and ending.outcome is None:
-            return "running", ""
-        if record and not self._project.files(key).continues(self._inputs[key]):
-            # The options have changed since: it will not be resumed.
+    def _with_result(self, key: str, record: Mapping[str, Any], latest: StageStatus | None) -> StageStatus:
+        """The state of a stage that has a complete result, and perhaps a later run that has not replaced it."""
+        project = self._project
+        differing = changed_inputs(record.get("inputs", {}), self._inputs[key], project.config.profile)
+        changes = tuple(project.dependencies.with_missing(key, differing))
+        status = partial(
+            StageStatus, key, result=True, changes=changes, seconds=record.get("seconds"), miou=record.get("miou")
+        )
+        # What was begun with other options is not what a run would do now; and a result that is up to date stays so
+        # where a run of it never began.
+        if latest and (self._continues(key) if self._begun(key) else changes):
+            return status(latest.state, latest.reason, done=latest.done, total=latest.total)
+        choice = project.choice(key) or {}
+        return status(
+            "stale" if changes else "done",
+            ", ".join(map(str, changes)),
+            kept=str(choice.get("words", "")),
+            problem=str(choice.get("problem", "")),
+            by_labels=_chosen_by_labels(choice),
+        )
+
+    def _latest(self, key: str, *, earlier: bool) -> StageStatus | None:
+        """What the latest run of a stage left unfinished; None if nothing.
+
+        Args:
+            key: of the stage.
+            earlier: it has a complete result of an earlier run.
+        """
+        ending, begun = self._endings.get(key, Ending()), self._begun(key)
+        if begun and self._busy and key in self._endings and ending.outcome is None:
+            return StageStatus(key, "running", done=ending.done, total=ending.total)
+        continued = begun and self._continues(key)
+        status = partial(StageStatus, key, done=ending.done if continued else 0, total=ending.total if continued else 0)
+        if ending.outcome == "failed":
+            # Where nothing was begun, its inputs did not fit.
+            return status("failed", ending.message)
+        if not begun:
             return None
-        if ending and ending.outcome == "failed":
-            return "failed", ending.message
-        stays = "; the previous result stays until then" if record else ""
-        return "interrupted", f"run again to resume from the last checkpoint{stays}"
+        stays = "; the previous result stays until then" if earlier else ""
+        resumed = f"run again to resume from the last checkpoint{stays}"
+        return status("interrupted", resumed if continued else dropped(self._project, key))
+
+    def _begun(self, key: str) -> bool:
+        """Whether there is unfinished work."""
+        return self._project.started_path(key).exists()
+
+    def _continues(self, key: str) -> bool:
+        """Whether the unfinished work was begun with the inputs of now, so that a run would continue it."""
+        return self._project.files(key).continues(self._inputs[key])
 
 
 def _chosen_by_labels(choice: Mapping[str, Any]) -> bool:

@@ -17,7 +17,6 @@ from crots.project import Project
 from crots.project_config import ProjectConfig
 from crots_studio.background.loading import preload_torch
 from crots_studio.models.option_form import run_command
-from crots_studio.models.outlook import has_result
 from crots_studio.models.words import fault_text
 from crots_studio.pages import Pages
 from crots_studio.runs.run import RunRequest
@@ -188,7 +187,7 @@ class ProjectActions(QObject):
             return "Wait until the run has finished."
         if self._reporting:
             return "The report is being written; a network is predicting some of the images."
-        if not any(map(has_result, session.opened.status)):
+        if not any(stage.result for stage in session.opened.status):
             return "Nothing has run in this project yet."
         return ""
 

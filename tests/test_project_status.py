@@ -6,7 +6,7 @@ from crots import contents
 from crots.differences import Change
 from crots.errors import Stopped
 from crots.eventlog import EventLog
-from crots.events import Progress, StageStarted
+from crots.events import Progress, StageFinished, StageStarted
 from crots.files import digest, write_json
 from crots.project import Project
 from crots.project_config import build_config, override
@@ -485,3 +485,90 @@ def test_a_stage_run_again_after_an_upgrade_makes_the_later_ones_stale(project):
     found = states(project)
     assert found["baseline"] == "done"
     assert found["adapt-1"] == "stale"
+
+
+def refuse(project, key, message="the images are gone"):
+    """Ends a run of a stage before it begins, as `crots.runner.run_stage` does: without a start."""
+    EventLog(project.events_path).append(StageFinished(stage=key, outcome="failed", seconds=1, message=message))
+
+
+def fail(project, key, message="out of memory"):
+    """Fails a stage on the way."""
+    project.begin(key)
+    log = EventLog(project.events_path)
+    log.append(StageStarted(stage=key, total=10))
+    log.append(Progress(stage=key, done=4, total=10))
+    log.append(StageFinished(stage=key, outcome="failed", seconds=1, message=message))
+
+
+def found(project, key):
+    return next(status for status in statuses(project, busy=False) if status.key == key)
+
+
+@pytest.fixture
+def finished(project):
+    """A project whose stages are done, and had events."""
+    for key in project.stage_keys():
+        project.begin(key)
+        log = EventLog(project.events_path)
+        log.append(StageStarted(stage=key, total=10))
+        log.append(Progress(stage=key, done=10, total=10))
+        log.append(StageFinished(stage=key, outcome="completed", seconds=1.5))
+        project.finish(key, 1.5, 0.25)
+    return project
+
+
+def test_a_stage_that_was_to_be_replaced_and_failed_before_it_began_has_failed(finished):
+    """`crots status` called it stale, and only the studio said that and why it had failed."""
+    before = finished.config
+    finished.config = override(before, {"baseline.steps": 7})
+    refuse(finished, "baseline")
+    status = found(finished, "baseline")
+    assert (status.state, status.reason) == ("failed", "the images are gone")
+    assert status.keeps_earlier and (status.seconds, status.miou) == (1.5, 0.25)
+    assert status.changes == (Change("baseline", "steps"),)
+    assert (status.done, status.total) == (0, 0), "the units of the earlier result are no part of this run"
+    assert found(finished, "adapt-1").state == "stale"
+    # With the options of the result again, nothing is to be run.
+    finished.config = before
+    status = found(finished, "baseline")
+    assert (status.state, status.keeps_earlier, status.changes) == ("done", False, ())
+
+
+def test_a_stage_that_failed_on_the_way_keeps_its_earlier_result(finished):
+    finished.config = override(finished.config, {"baseline.steps": 7})
+    fail(finished, "baseline")
+    status = found(finished, "baseline")
+    assert (status.state, status.reason, status.done, status.total) == ("failed", "out of memory", 4, 10)
+    assert status.keeps_earlier and (status.seconds, status.miou) == (1.5, 0.25)
+    # Options that have changed since are what counts.
+    finished.config = override(finished.config, {"baseline.batch": 1})
+    status = found(finished, "baseline")
+    assert status.state == "stale" and status.changes and (status.done, status.total) == (0, 0)
+
+
+def test_a_first_run_that_failed_has_no_result(project):
+    complete(project, "pseudo-label")
+    fail(project, "baseline")
+    status = found(project, "baseline")
+    assert (status.state, status.result, status.seconds) == ("failed", False, None)
+
+
+def test_a_run_by_name_that_failed_leaves_a_result_that_is_up_to_date(finished):
+    fail(finished, "baseline")
+    status = found(finished, "baseline")
+    assert status.state == "failed" and status.keeps_earlier and not status.changes
+
+
+def test_what_was_interrupted_with_other_options_is_not_said_to_be_resumed(project):
+    complete(project, "pseudo-label")
+    project.begin("baseline")
+    log = EventLog(project.events_path)
+    log.append(StageStarted(stage="baseline", total=10))
+    log.append(Progress(stage="baseline", done=4, total=10))
+    assert "resume from the last checkpoint" in found(project, "baseline").reason
+    project.config = override(project.config, {"baseline.learning_rate": 0.5})
+    status = found(project, "baseline")
+    assert (status.state, status.done, status.total) == ("interrupted", 0, 0)
+    words = "what the interrupted run has done (4 of 10) is not continued: baseline.learning_rate changed"
+    assert status.reason == words

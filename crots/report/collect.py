@@ -149,6 +149,7 @@ class _Collector:
                 device=log.device,
                 ended=log.ended,
                 remarks=tuple(log.remarks),
+                changed=bool(status.changes),
             )
 
         return tuple(map(facts, statuses(self._project)))

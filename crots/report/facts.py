@@ -89,7 +89,7 @@ class TargetFacts:
 class StageFacts:
     """One stage: see `crots.project_status.StageStatus`; ``device``, ``remarks`` and ``ended`` are of its latest run.
 
-    ``ended`` is a date and time, ISO; empty where it has no end.
+    ``ended`` is a date and time, ISO; empty where it has no end. ``changed``: options or inputs have since its result.
     """
 
     key: str
@@ -100,6 +100,7 @@ class StageFacts:
     device: str = ""
     remarks: tuple[Remark, ...] = ()
     ended: str = ""
+    changed: bool = False
 
 
 @dataclass(frozen=True)

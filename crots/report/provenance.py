@@ -81,7 +81,7 @@ def _settings(facts: Facts) -> list[Markup]:
     text = f"Options that differ from the defaults of {base}; all others are as the command crots options lists them."
     rows = [[tag("code", s.path), tag("code", s.value), s.default or NOTHING, s.help] for s in facts.settings]
     shown = [html_table(("option", "value", "default", "what it does"), rows)] if rows else []
-    stale = ", ".join(title(stage.key) for stage in facts.stages if stage.state == "stale")
+    stale = ", ".join(title(stage.key) for stage in facts.stages if stage.changed)
     warned = f"These are the options as they are now; some have changed since these stages ran: {stale}."
     more = [tag("p", warned, class_="warned small")] if stale else []
     return section("Settings", tag("p", text, class_="soft small"), *more, *shown)

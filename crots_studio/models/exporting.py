@@ -16,7 +16,6 @@ from crots.ownership import check_replaceable
 from crots.project import Project
 from crots.project_status import StageStatus
 from crots_studio.models.names import title
-from crots_studio.models.outlook import keeps_earlier
 from crots_studio.models.rail import reason_text
 from crots_studio.models.words import command_text, fault_text, in_window
 
@@ -168,7 +167,7 @@ def already_written(project: Project, status: Sequence[StageStatus]) -> str:
 
 def outdated(checkpoint: Checkpoint, status: Sequence[StageStatus]) -> str:
     """Says why a model is not what the project would train now; empty where it is."""
-    stage = next((stage for stage in status if stage.key == checkpoint.stage and keeps_earlier(stage)), None)
+    stage = next((stage for stage in status if stage.key == checkpoint.stage and stage.keeps_earlier), None)
     if stage is None:
         return ""
     if stage.state != "stale":

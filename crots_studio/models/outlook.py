@@ -1,8 +1,4 @@
-"""The stages as a run will leave them: rounds that it will leave out, and failures that left an earlier result.
-
-A project knows of its files only: that no round is needed, once a baseline has said so; and that a result is stale,
-not that the stage which was to replace it has failed.
-"""
+"""The stages as a run will leave them: a project knows that no round is needed only once a baseline has said so."""
 
 from __future__ import annotations
 
@@ -11,7 +7,6 @@ from collections.abc import Hashable, Sequence
 
 from crots.artefacts import is_round
 from crots.errors import CrotsError
-from crots.eventlog import last_endings
 from crots.opening import Inputs
 from crots.options import IMAGENET
 from crots.project import Project
@@ -22,16 +17,6 @@ from crots_studio.background.loading import preload_torch
 NEEDLESS = "not needed"
 FINISHED = ("done", NEEDLESS)
 _NO_PATCHES = "only rounds train on hard patches, and none is needed"
-
-
-def has_result(stage: StageStatus) -> bool:
-    """Whether there is a result of a stage to look at, if only an earlier one."""
-    return stage.state in ("done", "stale") or stage.seconds is not None
-
-
-def keeps_earlier(stage: StageStatus) -> bool:
-    """Whether the result of a stage is not what its options would give now."""
-    return has_result(stage) and stage.state != "done"
 
 
 def to_run(status: Sequence[StageStatus]) -> list[StageStatus]:
@@ -95,45 +80,20 @@ class StudentStart:
 
 
 def outlook(project: Project, status: Sequence[StageStatus], start: Start | None) -> list[StageStatus]:
-    """Returns the stages with what can be told before a run.
+    """Returns the stages with which rounds will be run, where the stage that decides about them is still to run.
 
     Args:
         project: whose stages.
         status: as `crots.project_status.statuses` gives them.
         start: how the student starts; None where that is not known.
     """
-    return _foreseen(project, _with_failures(project, status), start)
-
-
-def _with_failures(project: Project, status: Sequence[StageStatus]) -> list[StageStatus]:
-    """Notes failures of stages that had not begun to write, and which unfinished stages have an earlier result."""
-    endings = last_endings(project.events_path) if any(stage.state == "stale" for stage in status) else {}
-    found = []
-    for stage in status:
-        ending, record = endings.get(stage.key), None
-        if stage.state in ("failed", "interrupted"):
-            record = project.record(stage.key)
-        if record:
-            stage = dataclasses.replace(stage, seconds=record.get("seconds") or 0.0, miou=record.get("miou"))
-        # What was begun has noted its options: they have changed since, and what failed is no more what would run.
-        begun = project.started_path(stage.key).exists()
-        if stage.state == "stale" and ending is not None and ending.outcome == "failed" and not begun:
-            stage = dataclasses.replace(
-                stage, state="failed", reason=ending.message, changes=(), seconds=stage.seconds or 0.0
-            )
-        found.append(stage)
-    return found
-
-
-def _foreseen(project: Project, status: list[StageStatus], start: Start | None) -> list[StageStatus]:
-    """Tells which rounds will be run where the stage that decides about them is still to run."""
     trained = project.training_keys()
     states = {stage.key: stage for stage in status}
     if start in ("random", "pretrained") and decides_rounds(project, status):
         return [_left_out(project, stage) for stage in status]
     last = states.get(trained[-1])
     if last is None or not _open(last):
-        return status
+        return list(status)
     # An earlier result of this stage ended the rounds; the new one decides anew.
     return [
         dataclasses.replace(stage, state="waiting", reason="", waits_for=((last.key, last.state),))

@@ -13,7 +13,7 @@ from crots.project_status import StageStatus, State
 from crots.report.results import SOURCE
 from crots_studio.models.history import History, StageHistory
 from crots_studio.models.names import title
-from crots_studio.models.outlook import FINISHED, NEEDLESS, has_result, keeps_earlier
+from crots_studio.models.outlook import FINISHED, NEEDLESS
 from crots_studio.models.project_form import Finding
 from crots_studio.models.run_state import RunState
 from crots_studio.models.words import duration, in_window, option_title, plural
@@ -161,11 +161,11 @@ def _stage_row(stage: StageStatus, run: RunState, scored: Mapping[str, float] = 
         reason="; ".join(filter(None, (reason_text(stage), stage.kept))),
         fraction=fraction,
         time=duration(stage.seconds) if stage.seconds is not None and state in ("done", "stale") else "",
-        miou=f"{miou:.1%}" if miou is not None and state != "running" and has_result(stage) else "",
+        miou=f"{miou:.1%}" if miou is not None and state != "running" and stage.result else "",
         warned=bool(problem),
         paused=state == "running" and run.paused,
         startable=not run.running and stage.state in _STARTABLE and stage.key not in DEMO_STAGES,
-        result=state != "running" and has_result(stage),
+        result=state != "running" and stage.result,
     )
 
 
@@ -175,7 +175,7 @@ def _text(stage: StageStatus, state: str, fraction: float | None, run: RunState,
         return f"{word} {fraction or 0:.0%}"
     if state == "interrupted":
         return f"interrupted at {stage.done / stage.total:.0%}" if stage.total else "interrupted"
-    if state == "failed" and keeps_earlier(stage):
+    if state == "failed" and stage.keeps_earlier:
         return "failed; its earlier result is kept"
     if state == "stale":
         return f"stale: {reason}" if (reason := _in_short(stage)) else "stale"
@@ -188,7 +188,7 @@ def _text(stage: StageStatus, state: str, fraction: float | None, run: RunState,
 
 def reason_text(stage: StageStatus) -> str:
     """Says why a stage is stale, waits or failed, as the window calls options and stages."""
-    if stage.changes:
+    if stage.state == "stale":
         return ", ".join(f"{_name_of(change)} {_what_of(change)}" for change in stage.changes)
     if stage.waits_for:
         return "; ".join(f"{title(key)} is {state}" for key, state in stage.waits_for)

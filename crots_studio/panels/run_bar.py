@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
 from crots_studio.devices import Device, find_devices, gpu_memory
 from crots_studio.icons import icon
 from crots_studio.models.names import title
-from crots_studio.models.outlook import FINISHED, keeps_earlier, may_be_fewer, to_run
+from crots_studio.models.outlook import FINISHED, may_be_fewer, to_run
 from crots_studio.models.rail import DEMO_STAGES, problem_of
 from crots_studio.models.words import byte_count, plural
 from crots_studio.panels.run_estimate import RunEstimate
@@ -187,7 +187,11 @@ class RunBar(QFrame):
         return bool(to_run(self._session.opened.status))
 
     def _states(self) -> list[str]:
-        states = [str(stage.state) for stage in self._session.opened.status]
+        # What was interrupted and would begin anew, for its options have changed since, has no units done.
+        states: list[str] = [
+            "ready" if stage.state == "interrupted" and not stage.total else stage.state
+            for stage in self._session.opened.status
+        ]
         # Stages of a demonstration before those that every project has.
         begun = self._session.run.demo_unfinished and any(
             key in self._session.opened.history.stages for key in DEMO_STAGES
@@ -239,7 +243,7 @@ class RunBar(QFrame):
         """How many stages a click on Run runs, and how many results that replaces."""
         project, status = self._session.project, self._session.opened.status
         open_stages = to_run(status)
-        again = sum(map(keeps_earlier, open_stages))
+        again = sum(stage.keeps_earlier for stage in open_stages)
         up_to = "up to " if project is not None and may_be_fewer(project, status) else ""
         label = f"Ready to run {up_to}{plural(len(open_stages), 'stage')}" if open_stages else "Ready to run"
         return f"{label}; replaces {plural(again, 'result')}" if again else label
@@ -252,7 +256,7 @@ class RunBar(QFrame):
         lines = [f"{_RUNS} (Ctrl+R):", ", ".join(title(stage.key) for stage in open_stages)]
         if project is not None and may_be_fewer(project, status):
             lines.append("A later round is left out where the stage before it shows that it would not help.")
-        if any(map(keeps_earlier, open_stages)):
+        if any(stage.keeps_earlier for stage in open_stages):
             lines.append("Each earlier result stays until the new one is complete.")
         return "\n".join(lines)
 

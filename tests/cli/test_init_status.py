@@ -10,6 +10,8 @@ import pytest
 from PIL import Image
 
 from crots.config import Size
+from crots.eventlog import EventLog
+from crots.events import StageFinished
 from crots.files import write_json
 from crots.images import write_image
 from crots.label_files import read_labels, write_labels
@@ -70,7 +72,7 @@ def test_round_trip(crots, city, words, tmp_path):
     assert [row["state"] for row in stages] == ["ready"] + ["waiting"] * 5
     assert stages[0] | {"stage": "", "state": ""} == {
         "stage": "", "state": "", "reason": "", "seconds": None, "miou": None, "oracle": False, "done": 0, "total": 0,
-        "kept": "", "problem": "", "title": "", "note": "",
+        "kept": "", "problem": "", "result": False, "title": "", "note": "",
     }  # fmt: skip
 
 
@@ -368,6 +370,13 @@ def test_status_of_stages(crots, city, words, tmp_path):
     text = crots("status", tmp_path / "p").out
     assert "1:15" in text
     assert "oracle" in text
+    # Its next run was refused before it began.
+    failure = StageFinished(stage="pseudo-label", outcome="failed", seconds=1, message="the images are gone")
+    EventLog(project.events_path).append(failure)
+    (line,) = (line for line in crots("status", tmp_path / "p").out.splitlines() if line.startswith("pseudo-label"))
+    assert line.split()[1] == "failed" and line.endswith("the images are gone; its earlier result is kept")
+    found = crots("inspect", tmp_path / "p")
+    assert found.code == 1 and "pseudo-label failed: the images are gone" in found.out + found.err
 
 
 def test_status_and_init_need_no_torch(crots, words, tmp_path):

@@ -130,6 +130,12 @@ def test_warnings_and_alarms_are_counted_once():
     assert "<b>none</b><span>warnings and alarms</span>" in render_page(quiet)
 
 
+def test_a_result_of_other_options_is_named_also_where_its_next_run_failed():
+    failed = StageFacts("adapt-1", "failed", "out of memory", changed=True)
+    facts = dataclasses.replace(facts_with("word"), stages=(failed, StageFacts("export", "failed", "disk full")))
+    assert "some have changed since these stages ran: round 1." in render_page(facts)
+
+
 def test_durations():
     assert [duration(value) for value in (None, 8, 200, 7500)] == ["-", "8.0 s", "3 min 20 s", "2 h 05 min"]
 

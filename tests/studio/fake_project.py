@@ -79,7 +79,6 @@ def finish_stage(project: Project, key: str, classes: ClassSet, clock: Clock | N
 def fail_stage(project: Project, key: str, message: str) -> None:
     """Ends a run of a stage before it began to write: its inputs did not fit."""
     log = EventLog(project.events_path)
-    log.append(StageStarted(stage=key, total=10))
     log.append(StageFinished(stage=key, outcome="failed", seconds=1, message=message, exit_code=2))
 
 

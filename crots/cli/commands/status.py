@@ -68,6 +68,7 @@ def row(project: Project, status: StageStatus) -> dict[str, Any]:
         "reason": status.reason,
         "kept": status.kept,
         "problem": status.problem,
+        "result": status.result,
         "seconds": status.seconds,
         "miou": report.get("miou", status.miou),
         "oracle": bool(report.get("oracle")) or _chosen_by_labels(project, status.key),
@@ -99,7 +100,8 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     reason = row["reason"]
     if row["total"] and row["state"] in ("interrupted", "failed", "running"):
         reason = f"{row['done']} of {row['total']} done" + (f"; {reason}" if reason else "")
-    reason = "; ".join(filter(None, (reason, row["kept"])))
+    earlier = "its earlier result is kept" if row["state"] == "failed" and row["result"] else ""
+    reason = "; ".join(filter(None, (reason, earlier, row["kept"])))
     oracle = " oracle" if row["oracle"] else ""
     score = "" if row["miou"] is None else percent(row["miou"])
     return row["stage"], row["state"], duration(row["seconds"]), (score + oracle).strip(), reason

@@ -14,7 +14,7 @@ from crots.methods.rare import ClassStatistics
 from crots.project_status import StageStatus
 from crots.taxonomy import ClassSet
 from crots.training.patch_set import PatchCorrections
-from crots_studio.models.outlook import NEEDLESS, keeps_earlier
+from crots_studio.models.outlook import NEEDLESS
 from crots_studio.models.patch_gallery import PatchGallery, class_rows, rare_now, rare_option
 from crots_studio.models.rail import reason_text
 from crots_studio.models.words import fault_text
@@ -212,7 +212,7 @@ def needless(status: list[StageStatus]) -> str:
 
 def _stale_reason(status: list[StageStatus]) -> str:
     """Why the patches are not those of the options and of the labels as they are corrected now."""
-    mine = next((row for row in status if row.key == "mine" and keeps_earlier(row)), None)
+    mine = next((row for row in status if row.key == "mine" and row.keeps_earlier), None)
     return reason_text(mine) if mine else ""
 
 

@@ -2,14 +2,12 @@
 
 import pytest
 
-from crots.eventlog import EventLog
-from crots.events import StageFinished, StageStarted
 from crots.project import Project
 from crots.project_config import override
 from crots.project_status import statuses
 from crots.training_options import NO_ROUND
 from crots_studio.models import outlook as model
-from crots_studio.models.outlook import StudentStart, has_result, keeps_earlier, may_be_fewer, outlook, to_run
+from crots_studio.models.outlook import StudentStart, may_be_fewer, outlook, to_run
 from tests.studio.fake_project import make_fake_project, write_placeholder_model
 
 
@@ -24,14 +22,6 @@ def keys(project):
 def changed(project, **settings):
     values = {name.replace("__", "."): value for name, value in settings.items()}
     return Project(project.folder, override(project.config, values))
-
-
-def fail(project, key, message, *, begun=False):
-    if begun:
-        project.begin(key)
-    log = EventLog(project.events_path)
-    log.append(StageStarted(stage=key, total=10))
-    log.append(StageFinished(stage=key, outcome="failed", seconds=1, message=message, exit_code=2))
 
 
 @pytest.mark.parametrize("weights", ["random", "imagenet"])
@@ -110,33 +100,3 @@ def test_a_file_that_cannot_be_read_is_not_read_for_ever(tmp_path):
     assert start.known(project) is None and not start.unread(project)
     gone = changed(project, student__weights=str(tmp_path / "gone.pth"))
     assert start.known(gone) is None and not start.unread(gone), "Set-up says so"
-
-
-def test_a_failure_before_anything_was_written_is_no_stale_result(tmp_path):
-    """The input was refused, and the rail said that the earlier result is stale."""
-    project = changed(make_fake_project(tmp_path), adapt__steps="7")
-    fail(project, "adapt-1", "the images are gone")
-    stage = next(stage for stage in seen(project) if stage.key == "adapt-1")
-    assert (stage.state, stage.reason, stage.changes) == ("failed", "the images are gone", ())
-    assert has_result(stage) and keeps_earlier(stage) and stage.miou is not None
-    other = next(stage for stage in seen(project) if stage.key == "adapt-2")
-    assert other.state == "stale"
-
-
-def test_a_failed_stage_has_its_earlier_result(tmp_path):
-    project = changed(make_fake_project(tmp_path), adapt__steps="7")
-    fail(project, "adapt-1", "out of memory", begun=True)
-    stage = next(stage for stage in seen(project) if stage.key == "adapt-1")
-    assert stage.state == "failed" and keeps_earlier(stage) and stage.miou is not None
-    first = make_fake_project(tmp_path / "first", until="mine")
-    fail(first, "adapt-1", "out of memory", begun=True)
-    stage = next(stage for stage in seen(first) if stage.key == "adapt-1")
-    assert stage.state == "failed" and not has_result(stage)
-
-
-def test_options_that_changed_since_a_failure_are_what_counts(tmp_path):
-    project = changed(make_fake_project(tmp_path), adapt__steps="7")
-    fail(project, "adapt-1", "out of memory", begun=True)
-    mended = changed(project, adapt__batch="1")
-    stage = next(stage for stage in seen(mended) if stage.key == "adapt-1")
-    assert stage.state == "stale" and stage.changes

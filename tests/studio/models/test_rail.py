@@ -24,7 +24,7 @@ def rows(*status, run=None, findings=None, history=None):
 
 
 def stale(key, *changes, **more):
-    return StageStatus(key, "stale", ", ".join(map(str, changes)), changes=changes, **more)
+    return StageStatus(key, "stale", ", ".join(map(str, changes)), result=True, changes=changes, **more)
 
 
 def by_key(found):
@@ -34,7 +34,7 @@ def by_key(found):
 def test_states_in_words_with_duration_and_score():
     found = by_key(
         rows(
-            StageStatus("pseudo-label", "done", seconds=75.0, miou=0.593),
+            StageStatus("pseudo-label", "done", result=True, seconds=75.0, miou=0.593),
             stale("baseline", Change("baseline", "steps"), seconds=5.0),
             StageStatus("mine", "interrupted", done=30, total=120),
             StageStatus("adapt-1", "waiting"),
@@ -72,7 +72,7 @@ def test_many_reasons_of_a_stale_stage_leave_room_for_the_stages_below():
 def test_a_failed_stage_says_that_its_earlier_result_is_kept():
     found = by_key(
         rows(
-            StageStatus("baseline", "failed", "out of memory", seconds=5.0, miou=0.4),
+            StageStatus("baseline", "failed", "out of memory", result=True, seconds=5.0, miou=0.4),
             StageStatus("adapt-1", "failed", "out of memory"),
         )
     )
@@ -80,6 +80,12 @@ def test_a_failed_stage_says_that_its_earlier_result_is_kept():
     assert (kept.text, kept.miou, kept.result) == ("failed; its earlier result is kept", "40.0%", True)
     assert kept.look == "failed" and kept.reason == "out of memory" and "out of memory" in kept.spoken
     assert (first.text, first.miou, first.result) == ("failed", "", False)
+
+
+def test_a_part_of_a_demonstration_that_failed_has_no_earlier_result():
+    failure = StageFinished(stage="train", outcome="failed", seconds=5.0, message="out of memory", time=2)
+    history = History([StageStarted(stage="train", total=9, time=1), failure])
+    assert by_key(rows(StageStatus("baseline", "waiting"), history=history))["train"].text == "failed"
 
 
 def test_a_choice_by_labels_is_marked():
@@ -166,7 +172,8 @@ def test_the_score_of_a_model_is_that_of_the_evaluation_until_it_is_trained_agai
     history.add([event])
 
     def miou(state):
-        status = [StageStatus("baseline", state, miou=0.486), StageStatus("evaluate", state, miou=0.481)]
+        scores = {"baseline": 0.486, "evaluate": 0.481}
+        status = [StageStatus(key, state, result=True, miou=score) for key, score in scores.items()]
         return by_key(rail_rows(status, RunState(), {}, history))["baseline"].miou
 
     assert miou("done") == "48.1%" and miou("stale") == "48.1%", "an option that changed makes it no other model"

@@ -5,6 +5,7 @@ import threading
 from PySide6.QtCore import Qt
 
 from crots.artefacts import CHOICE
+from crots.eventlog import EventLog
 from crots.events import Progress, StageStarted
 from crots.files import write_json
 from crots.opening import Inputs
@@ -126,3 +127,17 @@ def test_what_is_wrong_with_a_model_is_said_beside_its_export(qtbot, session, sh
     open_project(make_fake_project(tmp_path / "well").folder)
     qtbot.waitUntil(lambda: bar.text.text() == "All stages are done")
     assert bar.text.property("role") == "muted"
+
+
+def test_work_that_would_begin_anew_is_not_called_resumed(qtbot, session, show_panel, open_project, tmp_path):
+    bar = show_panel(RunBar, 1000, 60)
+    project = make_fake_project(tmp_path, until="pseudo-label")
+    project.begin("baseline")
+    log = EventLog(project.events_path)
+    log.append(StageStarted(stage="baseline", total=100))
+    log.append(Progress(stage="baseline", done=40, total=100))
+    open_project(project.folder)
+    qtbot.waitUntil(lambda: bar.text.text() == "Interrupted: Resume continues from the last checkpoint", timeout=60_000)
+    session.opened.set_options({"baseline.batch": "1"})
+    qtbot.waitUntil(lambda: bar.text.text().startswith("Ready to run"), timeout=60_000)
+    assert bar.run.text() == "Run"
