@@ -5,13 +5,14 @@ Reading a project imports no torch, so ``crots status`` and the studio's stage r
 
 from __future__ import annotations
 
+import difflib
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict, cast
 
 from crots import options as opt
-from crots.artefacts import BEST, CHECKPOINT, CHOICE, CORRECTIONS, EVENTS, round_key, round_number
+from crots.artefacts import BEST, CHECKPOINT, CHOICE, CORRECTIONS, EVENTS, is_round, round_key, round_number
 from crots.artefacts import CONFIG_NAME as CONFIG_NAME
 from crots.config import defaults, to_mapping
 from crots.contents import Check
@@ -254,6 +255,23 @@ class Project:
         """All stages in running order; ``evaluate`` only where validation labels are given."""
         scoring = ("evaluate",) if self.config.data.val_labels else ()
         return ("pseudo-label", "baseline", "mine", *self.round_keys(), *scoring, "export")
+
+    def no_such_stage(self, name: str, choices: Sequence[str], *, where: str, field: str) -> InputError:
+        """Returns the error for a name that is none of the choices of stages, with what to do.
+
+        Args:
+            name: as it was given.
+            choices: what may be given.
+            where: what the message begins with.
+            field: of the error.
+        """
+        near = difflib.get_close_matches(name.lower(), choices, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        if name == "evaluate":
+            hint = "; for an evaluation give `data.val_images` and `data.val_labels`"
+        elif is_round(name) and round_number(name):
+            hint = f"; `adapt.rounds` is {self.config.adapt.rounds}"
+        return InputError(f"{where}: found {name!r}, expected one of {', '.join(choices)}{hint}", field=field)
 
     def upstream(self, key: str) -> tuple[str, ...]:
         """The stages whose results a stage reads."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import difflib
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -13,7 +12,7 @@ from typing import Any
 
 import filelock
 
-from crots.artefacts import is_round, round_number, stage_kind
+from crots.artefacts import stage_kind
 from crots.errors import CrotsError, InputError, NotBegun, Stopped
 from crots.eventlog import EventLog, last_endings, seconds_before
 from crots.events import Cause, Evaluated, Event, Remark, StageFinished
@@ -217,13 +216,7 @@ def planned(project: Project, *, until: str | None, only: str | None) -> tuple[s
     for name in (until, only):
         if name is None or _matching(keys, name):
             continue
-        near = difflib.get_close_matches(name.lower(), keys, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        if name == "evaluate":
-            hint = "; for an evaluation give `data.val_images` and `data.val_labels`"
-        elif is_round(name) and round_number(name):
-            hint = f"; `adapt.rounds` is {project.config.adapt.rounds}"
-        raise InputError(f"stage: found {name!r}, expected one of {', '.join(keys)}{hint}", field="until")
+        raise project.no_such_stage(name, keys, where="stage", field="until")
     if only is not None:
         return _matching(keys, only)
     return keys if until is None else keys[: keys.index(_matching(keys, until)[-1]) + 1]

@@ -19,7 +19,6 @@ import numpy as np
 
 from crots.arrays import Array
 from crots.artefacts import STUDENT
-from crots.config import unknown_name
 from crots.data.cache import ImageCache
 from crots.data.datasets import Sample
 from crots.data.feed import prefetch
@@ -102,7 +101,7 @@ def suspects_of(project: Project, *, student: str = "auto", share: float = SHARE
     bench = Workbench(project.config, project.folder, project.cache_folder, STAGE)
     data = open_material(project, bench)
     assert data.pseudo_labels is not None
-    key = _student_key(project, student)
+    key = student_key(project, student)
     return SuspectsJob(
         samples=data.samples,
         cache=bench.cache,
@@ -115,19 +114,32 @@ def suspects_of(project: Project, *, student: str = "auto", share: float = SHARE
     )
 
 
-def _student_key(project: Project, asked: str) -> str:
-    """The stage to take the student from, '' for none."""
-    keys = project.training_keys()
+def student_key(project: Project, asked: str) -> str:
+    """Returns the stage to take the student from, '' for none.
+
+    Args:
+        project: of the stages.
+        asked: see `suspects_of`.
+
+    Raises:
+        InputError: that stage has no student.
+    """
+    # A round that is not needed may have been run by name.
+    keys = ("baseline", *project.round_keys())
     done = [key for key in keys if project.record(key) is not None]
-    if asked == "none" or (asked == "auto" and not done):
-        return ""
-    if asked == "auto":
-        return done[-1]
+    if asked in ("auto", "none"):
+        used = [key for key in done if key in project.training_keys()]
+        return used[-1] if used and asked == "auto" else ""
+    if asked in done:
+        return asked
+    choices = f"choose one of {', '.join(('auto', 'none', *done))}"
+    if asked not in keys and asked in project.stage_keys():
+        raise InputError(f"student: {asked} trains no student; {choices}", field="student")
     if asked not in keys:
-        raise unknown_name("student", asked, ["auto", "none", *keys], what="stage")
-    if asked not in done:
-        raise InputError(f"student: {asked} is not done; run it first, or choose one of {', '.join(['none', *done])}")
-    return asked
+        raise project.no_such_stage(asked, ("auto", "none", *keys), where="student", field="student")
+    if reason := project.needless(asked):
+        raise InputError(f"student: {asked} was not needed, since {reason}; {choices}", field="student")
+    raise InputError(f"student: {asked} is not done; run it first, or {choices}", field="student")
 
 
 def opinions(bench: Workbench, folder: Path) -> Callable[[Array], Opinion]:

@@ -9,10 +9,20 @@ from crots.data.datasets import open_dataset
 from crots.errors import InputError
 from crots.events import ArtifactWritten, Progress, StageFinished
 from crots.execution.context import Context
+from crots.files import write_json
 from crots.label_files import read_labels, write_confidence, write_labels
 from crots.methods.suspicion import Opinion
 from crots.runner import run_project, run_stage
-from crots.stages.suspects import INDEX, STAGE, SuspectsJob, find_suspects, read_regions, search, suspects_of
+from crots.stages.suspects import (
+    INDEX,
+    STAGE,
+    SuspectsJob,
+    find_suspects,
+    read_regions,
+    search,
+    student_key,
+    suspects_of,
+)
 from crots.training.material import PseudoLabels
 from tests.stages import tiny_world as world
 from tests.stages.tiny_world import CAR, LIGHT, ROAD, SKY
@@ -120,8 +130,27 @@ def test_a_project_takes_its_last_student_or_the_one_asked_for(tmp_path):
     assert found["student"] == project.round_keys()[-1]
     assert ranked(suspects_of(project, student="baseline"))["student"] == "baseline"
     assert suspects_of(project, student="none").student is None
-    with pytest.raises(InputError, match="baseline"):
+    with pytest.raises(InputError, match="did you mean baseline"):
         suspects_of(project, student="bassline")
+    with pytest.raises(InputError, match=r"found 'adapt-7'.*`adapt.rounds` is 2"):
+        suspects_of(project, student="adapt-7")
+    with pytest.raises(InputError, match="mine trains no student; choose one of auto, none, baseline, adapt-1"):
+        suspects_of(project, student="mine")
+
+
+def test_why_a_round_that_is_not_needed_has_no_student(tmp_path):
+    """It was called unknown."""
+    project = world.black_box(tmp_path, adapt={"stop_rounds": True})
+    project.begin("baseline")
+    write_json(project.work_folder("baseline") / "choice.json", {"ends_rounds": "it started afresh"})
+    project.finish("baseline", 1.0, None)
+    words = "adapt-1 was not needed, since it started afresh; choose one of auto, none, baseline"
+    with pytest.raises(InputError, match=words):
+        student_key(project, "adapt-1")
+    # Somebody ran it by name all the same.
+    project.begin("adapt-1")
+    project.finish("adapt-1", 1.0, None)
+    assert student_key(project, "adapt-1") == "adapt-1" and student_key(project, "auto") == "baseline"
 
 
 @pytest.fixture
