@@ -21,7 +21,7 @@ from crots.config import Size
 from crots.data.datasets import Dataset, open_dataset, with_labels_alone
 from crots.data.pixels import PixelWarning, pixel_warnings
 from crots.data.predictions import PredictionSet, open_predictions
-from crots.data.sizes import propose_size, proposed_tile
+from crots.data.sizes import enlarged, propose_size, proposed_tile
 from crots.data.tiles import Tiling
 from crots.errors import InputError
 from crots.events import Remark
@@ -208,6 +208,11 @@ class Inputs:
             )
             notes = (*notes, Remark(text, "warning"))
         return dataclasses.replace(dataset, samples=samples, notes=notes)
+
+    @cached_property
+    def enlarged(self) -> str:
+        """Says that the working size or the tiles asked for are far larger than the target's images; else empty."""
+        return enlarged(self.target, size=self.config.data.size, tile=self.config.data.tile)
 
     @cached_property
     def pixel_warnings(self) -> tuple[PixelWarning, ...]:

@@ -103,6 +103,8 @@ class _Surveyor:
                 "of the photographs"
             )
         self._pixels(dataset)
+        if self.inputs.enlarged:
+            self.found.warnings.append(self.inputs.enlarged)
         return dataset
 
     def _pixels(self, dataset: Dataset) -> None:

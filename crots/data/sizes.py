@@ -15,6 +15,9 @@ MOST_PIXELS = 1024 * 512  # the published working size
 _CHECKED = 50
 # Pixels of the image for one of the working size, along a side, from which on small objects vanish.
 _SHRUNK = 3
+# Likewise of the working size for one of the image, in all, from which on resizing adds cost alone: 640x480 of an image
+# of 320x240 is still usual, for networks that see little in small images.
+_ENLARGED = 4
 # Starts of tiles, and most networks, go by multiples of this.
 _STEP = 32
 
@@ -69,7 +72,42 @@ def propose_tile(image: Size, working: Size) -> Size | None:
     return Size(*(min(side, -(-length // _STEP) * _STEP) for length in image))
 
 
+def enlarged(images: Dataset | Sequence[Size], *, size: Size | None, tile: Size | None) -> str:
+    """Says that a working size, or a tile, is far larger than most of the images; empty where it is not.
+
+    Args:
+        images: a data set, of which up to 50 headers are read, or sizes.
+        size: to which they are resized, if they are.
+        tile: of which they are cut, if they are; what lies beyond an image is mirrored.
+    """
+    asked = size or tile
+    if asked is None:
+        return ""
+    sizes = _readable(images)[0] if isinstance(images, Dataset) else list(images)
+    # Of how many pixels one shows something of the image.
+    pixels = asked.width * asked.height
+    shown = [one if size else Size(*map(min, one, asked)) for one in sizes]
+    times = [pixels / (one.width * one.height) for one in shown]
+    much = [place for place, factor in enumerate(times) if factor > _ENLARGED]
+    if 2 * len(much) <= len(sizes):
+        return ""
+    usual, _ = Counter(sizes[place] for place in much).most_common(1)[0]
+    factor = math.floor(times[sizes.index(usual)])
+    cost = "which takes time and memory and adds no detail; leave it out, or give a size near theirs"
+    if size:
+        return f"`data.size` {size} has {factor:,} times as many pixels as most images ({usual}), {cost}"
+    return f"`data.tile` {tile}: most images ({usual}) fill only 1/{factor:,} of it and the rest mirrors them, {cost}"
+
+
 def _sizes(dataset: Dataset) -> list[Size]:
+    sizes, fault = _readable(dataset)
+    if not sizes and fault is not None:
+        raise fault
+    return sizes
+
+
+def _readable(dataset: Dataset) -> tuple[list[Size], InputError | None]:
+    """The sizes of images spread over a data set, and what is wrong with those that have none."""
     last = len(dataset) - 1
     places = sorted({round(index * last / max(1, _CHECKED - 1)) for index in range(_CHECKED)})
     sizes, fault = [], None
@@ -78,9 +116,7 @@ def _sizes(dataset: Dataset) -> list[Size]:
             sizes.append(image_size(dataset.samples[place].image))
         except InputError as error:  # a broken image among thousands is reported when its pixels are needed
             fault = error
-    if not sizes and fault is not None:
-        raise fault
-    return sizes
+    return sizes, fault
 
 
 def _aspect(size: Size) -> float:

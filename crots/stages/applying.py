@@ -195,6 +195,7 @@ def open_frames(bench: Workbench, context: Context) -> tuple[Frames, float]:
         return video, video.rate
     bench.take(bench.dataset.notes)
     bench.note_pixels(bench.dataset)
+    bench.note_size(bench.dataset)
     images = ImageFrames(bench.dataset.samples, skip_bad=bench.config.data.skip_bad)
     images.check_headers(context.control)
     if images.bad:

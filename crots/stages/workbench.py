@@ -16,6 +16,7 @@ from crots.data.cache import ImageCache
 from crots.data.datasets import Dataset
 from crots.data.pixels import pixel_warnings
 from crots.data.predictions import PredictionSet, glance
+from crots.data.sizes import enlarged
 from crots.data.tiles import Tiling
 from crots.errors import InputError
 from crots.events import Note, Remark
@@ -158,6 +159,7 @@ class Workbench:
             InputError: no source is named, or it does not fit.
         """
         self.note_pixels(self.dataset)
+        self.note_size(self.dataset)
         if self.config.source.predictions:
             images = {sample.key: sample.image for sample in self.dataset.samples}
             predictions, notes = self.predictions.lookup(images).resolved()
@@ -171,6 +173,11 @@ class Workbench:
         """Warns of images that are nearly black, transparent, or of several frames."""
         for warning in pixel_warnings([sample.image for sample in dataset.samples]):
             self.note(warning.text, warning=True)
+
+    def note_size(self, dataset: Dataset) -> None:
+        """Warns of a working size or tiles far larger than the images."""
+        if text := enlarged(dataset, size=self.config.data.size, tile=self.config.data.tile):
+            self.note(text, warning=True)
 
     def network_labels(self, options: PseudoLabelOptions) -> NetworkLabels:
         """The source model as a labeller, in the target's classes."""

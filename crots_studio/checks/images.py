@@ -115,8 +115,11 @@ def check_size(setup: Setup) -> Finding:
         message = "Checked against the images" if chosen else "Proposed from the images"
         return Finding("empty", f"{message} once they are chosen.")
     if setup.tiling:
+        whole = Offer("Resize them instead", {"data.tile": "none"})
+        if setup.enlarged:
+            return Finding("warning", setup.enlarged.removeprefix("`data.tile` "), offers=(whole,))
         text = f"Images are cut into tiles of {data.tile} as they are; neighbours overlap by {data.tile_overlap:.0%}"
-        return Finding("good", text, offers=(Offer("Resize them instead", {"data.tile": "none"}),))
+        return Finding("good", text, offers=(whole,))
     proposal, reason = setup.proposed_size
     if data.size is None:
         tile = setup.proposed_tile
@@ -125,6 +128,8 @@ def check_size(setup: Setup) -> Finding:
     if data.size == proposal:
         return Finding("good", f"As proposed: {reason}")
     offer = Offer(f"Use the proposal {proposal}", {"data.size": "none"})
+    if setup.enlarged:
+        return Finding("warning", setup.enlarged.removeprefix("`data.size` "), offers=(offer,))
     text = f"Images are resized to {data.size}; proposed from the images: {proposal}"
     shape = (data.size.width / data.size.height) / (proposal.width / proposal.height)
     if not 1 - _SQUEEZED < shape < 1 / (1 - _SQUEEZED):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from crots.config import Size
 from crots.data.datasets import Dataset, Sample, open_dataset
-from crots.data.sizes import MOST_PIXELS, propose_size, propose_tile
+from crots.data.sizes import MOST_PIXELS, enlarged, propose_size, propose_tile
 from crots.errors import InputError
 from crots.images import write_image
 
@@ -78,3 +78,33 @@ def test_tiles_are_proposed_where_small_objects_would_vanish():
     assert propose_tile(Size(6000, 4000), size) == (704, 704)
     assert propose_tile(Size(20000, 300), Size(7232, 64)) == (704, 320)
     assert "tiles" not in propose_size([Size(2048, 1024)])[1]
+
+
+CAMVID_SIZES = [Size(480, 360)] * 20
+
+
+def test_a_working_size_far_above_that_of_the_images_is_said():
+    """4096x4096 was taken without a word, and a run took a hundred times as long."""
+    text = enlarged(CAMVID_SIZES, size=Size(4096, 4096), tile=None)
+    assert text.startswith("`data.size` 4096x4096 has 97 times as many pixels as most images (480x360), which takes")
+    text = enlarged(CAMVID_SIZES, size=None, tile=Size(2048, 2048))
+    assert text.startswith("`data.tile` 2048x2048: most images (480x360) fill only 1/24 of it and the rest mirrors")
+    # Twice as long in both directions helps some networks, and tiles of other shapes show as much of the image.
+    for size in (Size(480, 352), Size(640, 480), Size(960, 720), Size(64, 32)):
+        assert enlarged(CAMVID_SIZES, size=size, tile=None) == ""
+    assert enlarged(CAMVID_SIZES, size=None, tile=Size(512, 512)) == ""
+    assert enlarged([Size(4000, 200)], size=None, tile=Size(704, 704)) == ""
+    assert enlarged(CAMVID_SIZES, size=None, tile=None) == enlarged([], size=Size(9, 9), tile=None) == ""
+
+
+def test_a_working_size_is_judged_by_most_of_the_images():
+    few = [Size(120, 90)] * 4 + [Size(1280, 960)] * 5
+    assert enlarged(few, size=Size(1280, 960), tile=None) == ""
+    many = [Size(120, 90)] * 5 + [Size(1280, 960)] * 4
+    assert "most images (120x90)" in enlarged(many, size=Size(1280, 960), tile=None)
+
+
+def test_images_that_cannot_be_read_are_no_matter_of_the_size(tmp_path):
+    (tmp_path / "bad.png").write_bytes(b"nothing")
+    broken = Dataset(tmp_path, "folder", "", (Sample("bad", tmp_path / "bad.png"),))
+    assert enlarged(broken, size=Size(4096, 4096), tile=None) == ""

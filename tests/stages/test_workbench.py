@@ -34,6 +34,18 @@ def test_a_note_is_kept_once(bench):
     ]
 
 
+def test_a_working_size_or_tile_far_above_that_of_the_images_is_warned_of_before_labelling(bench):
+    def warned(**settings):
+        found = bench("pseudo-label", **settings)
+        found.labeller()
+        return [note.text for note in found.notes if note.level == "warning" and "most images" in note.text]
+
+    large = f"{world.SIZE.width * 3}x{world.SIZE.height * 3}"
+    assert [text.split()[0] for text in warned(data__size=large)] == ["`data.size`"]
+    assert [text.split()[0] for text in warned(data__size="none", data__tile=large)] == ["`data.tile`"]
+    assert warned() == [] == warned(data__size=f"{world.SIZE.width * 2}x{world.SIZE.height * 2}")
+
+
 @pytest.mark.parametrize(
     ("stage", "chosen", "used"),
     [("evaluate", "auto", "fp32"), ("evaluate", "bf16", "bf16"), ("baseline", "auto", "auto")],

@@ -85,6 +85,7 @@ def _events(
     dataset = resolve_labels(dataset, bench.classes)
     bench.take(dataset.notes)
     bench.note_pixels(dataset)
+    bench.note_size(dataset)
     student = bench.new_student()
     student.card = dataclasses.replace(student.card, note="trained with labels")
     bench.check_training(student, options, [bench.size])
