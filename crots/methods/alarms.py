@@ -143,12 +143,10 @@ def surest_lost(mean: float, worst: float) -> str:
         mean: loss of the share kept of each class's surest pixels, as a mean over classes.
         worst: the greatest loss of a class.
     """
-    if mean <= MOST_LOST + _ROUNDING and worst <= MOST_LOST_OF_CLASS + _ROUNDING:
-        return ""
-    return (
-        f"of the source's most confident pixels of each class, {mean:.1%} are lost on average and {worst:.0%} in the "
-        f"worst class (at most {MOST_LOST:.0%} and {MOST_LOST_OF_CLASS:.0%})"
-    )
+    parts = (("on average", mean, MOST_LOST), ("in the worst class", worst, MOST_LOST_OF_CLASS))
+    too_many = [f"{share:.2%} {where} (at most {most:.0%})" for where, share, most in parts if share > most + _ROUNDING]
+    lost = " and ".join(too_many)
+    return f"of the source's most confident pixels of each class, {lost} would be lost" if lost else ""
 
 
 def with_consistency(values: Values) -> Values:

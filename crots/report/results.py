@@ -114,7 +114,8 @@ def _choice(project: Project, key: str) -> KeptModel | None:
     looks = tables(found.get("looks"))
     kept = int(number(found.get("kept")) or 0)
     start = next((look for look in looks if look.get("step") == 0), {})
-    end = next((look for look in looks if look.get("step") == kept), {})
+    # The last of that step: an average follows the weights that it was made of.
+    end = next((look for look in reversed(looks) if look.get("step") == kept), {})
     named = [(str(alarm.get("name", "")), str(alarm.get("text", ""))) for alarm in tables(end.get("alarms"))]
     return KeptModel(
         key=key,

@@ -250,8 +250,8 @@ def small(share: float) -> str:
 def _to_check(changes: Changes | None, *, measured: bool) -> list[str]:
     if changes is None or not changes.images:
         return []
-    most = [f"{key} ({share:.0%})" for key, share in list(changes.images.items())[:3]]
-    lines = [f"of the images compared, those whose labels changed most: {names(most)}"]
+    most = [f"{key} ({share:.0%})" for key, share in list(changes.images.items())[:3] if share]
+    lines = [f"of the images compared, those whose labels changed most: {names(most)}"] if most else []
     doubtful = [row for row in changes.classes if row.kept is not None and row.kept < _KEPT]
     if changes.sure and doubtful:
         ranked = sorted(doubtful, key=lambda row: row.kept or 0.0)

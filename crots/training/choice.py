@@ -104,6 +104,10 @@ class Choice:
         """The chosen checkpoint."""
         return f"the checkpoint of step {self.step}" if self.step else "its start"
 
+    @property
+    def _all(self) -> list[Evaluation]:
+        return [*self.evaluations, *filter(None, [self.averaged])]
+
     def report(self) -> dict[str, Any]:
         """Returns, as plain data, what was kept, why, and how far it is from the best evaluation by labels."""
         return {
@@ -117,7 +121,8 @@ class Choice:
             "words": "; ".join(text for text, _ in self.sentences()),
             "ends_rounds": self._ends_rounds(),
             "oracle": self._hindsight(self.kept),
-            "looks": [found.to_dict() for found in self.evaluations],
+            # Last what is kept, where that is an average, which has the step of what it was made of.
+            "looks": [found.to_dict() for found in self._all],
         }
 
     def _ends_rounds(self) -> str:
@@ -141,8 +146,7 @@ class Choice:
 
     def _hindsight(self, kept: Evaluation | None) -> dict[str, Any] | None:
         """The score against labels; not used for the choice unless the rule is ``oracle``."""
-        evaluations = [*self.evaluations, *filter(None, [self.averaged])]
-        scored = [found for found in evaluations if found.miou is not None]
+        scored = [found for found in self._all if found.miou is not None]
         if not kept or kept.miou is None:
             return None
         best = max(scored, key=lambda found: found.miou or 0.0)
@@ -172,7 +176,10 @@ class Choice:
             lines = f"stopped after step {end} of {self.total} and went back to {place}, the best healthy one"
             return [(f"{lines}: {self.given_up}", True)]
         place += ", averaged with the start," if self.averaged else ""
-        how = "by validation labels (oracle)" if self.rule == "oracle" else "by label-free scores"
-        nothing = "; no later checkpoint scores better than the start" if step == 0 else ""
+        by_labels = self.rule == "oracle"
+        how = "by validation labels (oracle)" if by_labels else "by label-free scores"
+        nothing = ""
+        if step == 0 and end:
+            nothing = f"; {'no later checkpoint scores better' if by_labels else 'every later checkpoint has a warning'}"
         which = "the start of the stage" if step == 0 else f"{place} of {self.total}"
         return [(f"kept {which}, chosen {how}{nothing}", False)]

@@ -329,6 +329,10 @@ class _Trainer:
         if watch:
             teacher = self.learner.teacher.model if self.learner.teacher else None
             choice.averaged, events = watch.evaluate(choice.step, teacher, choice.evaluations)
+            if events:
+                # Else two different scores of one step would follow each other.
+                text = f"the weights of step {choice.step}, averaged with the start, are scored once more"
+                yield Note(stage=self.context.stage, text=text)
             yield from events
 
     def _write_models(self) -> None:

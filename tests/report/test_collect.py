@@ -169,6 +169,16 @@ def test_the_choice_tells_scores_and_alarms_of_what_was_kept(project):
     assert (choice.vanishing, choice.alarms) == (("Car",), ("low",))
 
 
+def test_scores_and_alarms_of_an_average_are_those_of_the_average(project):
+    choice = Choice("label-free", 4)
+    choice.add(Evaluation(0, {"source": 1.0}))
+    choice.add(Evaluation(4, {"source": 0.8}))
+    choice.averaged = Evaluation(4, {"source": 0.9})
+    (project.stage_folder("adapt-2") / "choice.json").write_text(json.dumps(choice.report()))
+    (found,) = result_of(project).choices
+    assert (found.start, found.end) == ({"source": 1.0}, {"source": 0.9})
+
+
 def test_a_student_that_learnt_nothing_is_a_sign_of_harm(project):
     """Its round may be healthy all the same, compared with such a start."""
     choice = Choice("last", 4)

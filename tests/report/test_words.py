@@ -125,6 +125,12 @@ def test_what_changed_on_the_target_is_reported_without_judgement():
     assert "perhaps lost" not in told(found), "labels say it better"
 
 
+def test_images_without_any_change_are_not_those_that_changed_most():
+    assert not any("changed most" in line for line in summarise(result(), changes(a=0.0, b=0.0)).look)
+    found = summarise(result(), changes(a=0.3, b=0.0)).look
+    assert "of the images compared, those whose labels changed most: a (30%)" in found
+
+
 def test_the_summary_of_a_project_without_a_student_is_empty():
     assert summary(Result("")) == []
     assert summary(result(scored("source", 0.4), scored("adapt-1", 0.5)))[0].startswith("Better")

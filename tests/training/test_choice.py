@@ -100,6 +100,16 @@ def test_a_baseline_ends_the_rounds_if_it_learnt_nothing_but_not_if_it_changed_l
     assert ends.startswith(message) and bool(ends) == bool(message)
 
 
+@pytest.mark.parametrize(
+    ("rule", "reason"), [("label-free", "every later checkpoint has a warning"), ("oracle", "no later checkpoint scores")]
+)
+def test_why_a_stage_kept_its_start_follows_from_the_rule(rule, reason):
+    choice = Choice(rule, 4)
+    for step, miou in ((0, 0.9), (4, 0.5)):
+        choice.add(Evaluation(step, {}, rule == "oracle" or not step, miou=miou))
+    assert reason in choice.sentences()[0][0]
+
+
 def test_a_stage_that_ends_the_rounds_whatever_it_learnt_does_not_if_the_source_took_its_place():
     choice = Choice("last", 4, distils=True, ends_rounds="it started afresh")
     assert choice.report()["ends_rounds"] == "it started afresh"
@@ -133,7 +143,7 @@ def test_what_a_round_keeps_is_averaged_with_its_start_and_checked(tmp_path, mat
         return weights(model), states, report, model.card.note, events
 
     mious = {0: 0.2, 4: 0.6}
-    found, states, report, note, _ = go(tmp_path / "one", bad=[5, 6], mious=mious)
+    found, states, report, note, events = go(tmp_path / "one", bad=[5, 6], mious=mious)
     (start, first), (end, last) = states[0], states[4]
     assert (start, end, states[-1][0], len(states)) == (0, 4, 4, 8)
     mean = torch.isclose(found, (first + last) / 2, atol=1e-6)
@@ -142,6 +152,10 @@ def test_what_a_round_keeps_is_averaged_with_its_start_and_checked(tmp_path, mat
     assert torch.equal(found, states[-1][1]) and not torch.equal(found, last)
     assert report["averaged"] and report["kept"] == 4 and report["oracle"]["miou"] == 0.6
     assert "averaged with the start" in report["words"] and "averaged with the start" in note
+    assert [look["step"] for look in report["looks"]] == [*range(7), 4]
+    # The second score of a step is announced.
+    again = next(place for place, event in enumerate(events) if "scored once more" in getattr(event, "text", ""))
+    assert [event.step for event in world.of(events[again:], Scored)] == [4]
     # A round that goes back to its start has nothing to average.
     found, states, report, note, _ = go(tmp_path / "two", bad=range(1, 7))
     assert torch.equal(found, states[0][1]) and not report["averaged"] and len(states) == 7
