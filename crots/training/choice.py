@@ -163,8 +163,10 @@ class Choice:
             texts = [alarm.text for alarm in self.kept.alarms if not alarm.name.startswith(VANISHING)]
             lines.append((f"what is kept has warnings: {'; '.join(texts) or 'it hardly fits its pseudo-labels'}", True))
         if hindsight := self._hindsight(self.kept):
-            miou, best = hindsight["miou"], hindsight["best_miou"]
-            where = "the best" if best <= miou else f"the best checkpoint, step {hindsight['best_step']}, {best:.1%}"
+            miou, best, step = hindsight["miou"], hindsight["best_miou"], hindsight["best_step"]
+            alone = " before it was averaged" if self.averaged and step == self.step else ""
+            where = f"the best checkpoint, step {step}{alone}, {best:.1%}"
+            where = "the best" if f"{best:.1%}" == f"{miou:.1%}" else where
             lines.append((f"by labels (oracle, after the choice): mIoU {miou:.1%} for what is kept; {where}", False))
         return lines
 
@@ -175,11 +177,11 @@ class Choice:
         if self.given_up:
             lines = f"stopped after step {end} of {self.total} and went back to {place}, the best healthy one"
             return [(f"{lines}: {self.given_up}", True)]
-        place += ", averaged with the start," if self.averaged else ""
         by_labels = self.rule == "oracle"
         how = "by validation labels (oracle)" if by_labels else "by label-free scores"
         nothing = ""
         if step == 0 and end:
             nothing = f"; {'no later checkpoint scores better' if by_labels else 'every later checkpoint has a warning'}"
         which = "the start of the stage" if step == 0 else f"{place} of {self.total}"
+        which += ", averaged with the start" if self.averaged else ""
         return [(f"kept {which}, chosen {how}{nothing}", False)]

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from crots.arrays import Array
+from crots.artefacts import stage_kind
 from crots.data.spread import evenly_spread
 from crots.execution.context import Context
 from crots.execution.engine import Engine, evaluating
@@ -176,9 +177,11 @@ class LabelFreeScores:
     def _vanishing(self, number: int, now: Summary) -> str:
         name = self._student.classes.names[number]
         before, after = (float(summary.shares.mean(dim=0)[number]) for summary in (self._start, now))
+        # The baseline learns no patches.
+        patches = " or raise `adapt.patch_weight`" if stage_kind(self._context.stage) == "adapt" else ""
         return (
             f"class {name} is vanishing: predicted on {before:.2%} of the pixels at the start and on {after:.2%} now; "
-            "if these predictions were right, stop and lower the learning rate or raise patch_weight"
+            f"if these predictions were right, stop and lower the learning rate{patches}"
         )
 
 

@@ -110,6 +110,23 @@ def test_why_a_stage_kept_its_start_follows_from_the_rule(rule, reason):
     assert reason in choice.sentences()[0][0]
 
 
+@pytest.mark.parametrize(
+    ("kept", "best", "said"),
+    [
+        (0.39101, 0.39104, "mIoU 39.1% for what is kept; the best"),
+        (0.391, 0.395, "the best checkpoint, step 4 before it was averaged, 39.5%"),
+    ],
+)
+def test_the_best_checkpoint_by_labels_is_told_from_the_average_that_is_kept(kept, best, said):
+    choice = Choice("label-free", 4)
+    for step, miou in ((0, 0.3), (4, best)):
+        choice.add(Evaluation(step, {}, miou=miou))
+    choice.averaged = Evaluation(4, {}, miou=kept)
+    (first, _), (second, _) = choice.sentences()
+    assert first.startswith("kept the checkpoint of step 4 of 4, averaged with the start, chosen")
+    assert second.endswith(said)
+
+
 def test_a_stage_that_ends_the_rounds_whatever_it_learnt_does_not_if_the_source_took_its_place():
     choice = Choice("last", 4, distils=True, ends_rounds="it started afresh")
     assert choice.report()["ends_rounds"] == "it started afresh"
