@@ -41,6 +41,12 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+def points(gain: float) -> str:
+    """A difference of scores of 0..1 in points, with its sign: ``+5.6``; none has no sign."""
+    text = f"{100 * gain:+.1f}"
+    return text if float(text) else "0.0"
+
+
 def byte_count(count: float) -> str:
     """``640 MB``, ``3.1 GB``."""
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crots.text import printable, printable_json
+from crots.text import points, printable, printable_json
 
 pytestmark = pytest.mark.safety
 
@@ -49,3 +49,10 @@ def test_words_are_left_alone():
     text = "C:\\city\\Straße 路 [red] 🙂"
     assert printable(text) == text
     assert printable("\x1b[31mred\u202e\n") == "\\x1b[31mred\\u202e\\n"
+
+
+@pytest.mark.parametrize(
+    ("gain", "said"), [(0.056, "+5.6"), (-0.001, "-0.1"), (0.0, "0.0"), (0.0004, "0.0"), (-0.0004, "0.0")]
+)
+def test_a_difference_that_is_shown_as_none_has_no_sign(gain, said):
+    assert points(gain) == said

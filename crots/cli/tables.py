@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from crots.events import Evaluated
-from crots.text import printable
+from crots.text import points, printable
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -66,7 +66,7 @@ class Table:
 
 
 def _style(word: str) -> str:
-    if word == NOTHING or word in ("+0.0", "-0.0"):
+    if word == NOTHING:
         return ""
     return {"+": "green", "-": "red"}.get(word[:1], "")
 
@@ -78,7 +78,7 @@ def percent(value: float | None) -> str:
 
 def change(value: float | None, before: float | None) -> str:
     """Formats the change of a score in percentage points."""
-    return NOTHING if value is None or before is None else f"{100 * (value - before):+.1f}"
+    return NOTHING if value is None or before is None else points(value - before)
 
 
 def duration(seconds: float | None) -> str:

@@ -14,6 +14,7 @@ from crots.comparison.plan import CompareJob, PlannedRun
 from crots.errors import InputError
 from crots.files import write_json, write_text
 from crots.records import Count, read_as
+from crots.text import points
 
 FORMAT = 1
 SUFFIXES = (".json", ".csv", ".txt", ".md")
@@ -258,7 +259,7 @@ def summary_cells(found: Mapping[str, Any]) -> list[list[str]]:
             [
                 titled(row),
                 shown(row["miou"]),
-                "-" if difference is None else f"{100 * difference:+.1f}",
+                "-" if difference is None else points(difference),
                 row["checkpoint"] if trained else "-",
                 str(cost["steps"]) if trained else "-",
                 str(cost["passes"]) if trained else "-",

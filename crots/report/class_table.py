@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from crots.report.facts import ClassChange, Facts, ModelScore
 from crots.report.markup import Markup, html_table, joined, section, swatch, tag
 from crots.report.results import changed_names
-from crots.report.words import EVEN, points, small, title
+from crots.report.words import EVEN, small, title
+from crots.text import points
 
 NOTHING = "-"
 

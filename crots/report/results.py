@@ -115,7 +115,7 @@ def _choice(project: Project, key: str) -> KeptModel | None:
     kept = int(number(found.get("kept")) or 0)
     start = next((look for look in looks if look.get("step") == 0), {})
     # The last of that step: an average follows the weights that it was made of.
-    end = next((look for look in reversed(looks) if look.get("step") == kept), {})
+    end: dict[str, Any] = next((look for look in reversed(looks) if look.get("step") == kept), {})
     named = [(str(alarm.get("name", "")), str(alarm.get("text", ""))) for alarm in tables(end.get("alarms"))]
     return KeptModel(
         key=key,

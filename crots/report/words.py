@@ -28,6 +28,7 @@ _RISE = 0.01
 _KEPT = 0.8
 _FEW_IMAGES = 20
 _HARM = "Not measured against labels; there are signs of harm."
+_HARMLESS = "Not measured against labels; no label-free score indicates harm."
 _NAMES = 6
 
 
@@ -80,6 +81,9 @@ def summarise(result: Result, changes: Changes | None = None) -> ResultSummary:
     lost = set(_vanishing(result, changes))
     if now is None and lost:
         summary = _add(summary, worse=[f"perhaps lost (or false positives that were corrected): {names(sorted(lost))}"])
+        if summary.headline == _HARMLESS:
+            count = "1 class" if len(lost) == 1 else f"{len(lost)} classes"
+            summary = replace(summary, headline=f"Not measured against labels; {count} may have been lost.")
     return _add(summary, changed=_changed(changes), look=_to_check(changes, measured=now is not None))
 
 
@@ -113,21 +117,16 @@ def _measured(before: ModelScore | None, now: ModelScore, result: Result) -> Res
 def _headline(before: ModelScore, now: ModelScore, tone: Tone) -> str:
     old, new = f"{before.miou:.1%} ({title(before.subject)})", f"{now.miou:.1%} ({title(now.subject)})"
     if tone == "even":
-        return f"About as good as before: mIoU {old} and {new} now, {points(now.miou - before.miou)} points."
+        return f"About as good as before: mIoU {old} and {new} now, {text.points(now.miou - before.miou)} points."
     verbs = ("Better", "rose") if tone == "better" else ("Worse", "fell")
-    return f"{verbs[0]}: mIoU {verbs[1]} from {old} to {new}, {points(now.miou - before.miou)} points."
-
-
-def points(gain: float) -> str:
-    """A difference of scores in points, with its sign: ``+5.6``."""
-    return f"{100 * gain:+.1f}"
+    return f"{verbs[0]}: mIoU {verbs[1]} from {old} to {new}, {text.points(now.miou - before.miou)} points."
 
 
 def _class_lines(word: str, classes: Sequence[str], by_class: Mapping[str, float]) -> tuple[str, ...]:
     if not classes:
         return ()
     count = "1 class" if len(classes) == 1 else f"{len(classes)} classes"
-    listed = names([f"{name} {points(by_class[name])}" for name in classes])
+    listed = names([f"{name} {text.points(by_class[name])}" for name in classes])
     return (f"{count} {word} {100 * WORTH_SAYING:g} points of IoU or more: {listed}",)
 
 
@@ -160,7 +159,9 @@ def _better_model(now: ModelScore, result: Result) -> tuple[str, ...]:
     if best.miou < now.miou + EVEN:
         return ()
     where = f"{best.subject}/{STUDENT}"
-    return (f"{title(best.subject)} scored higher ({best.miou:.1%}) than what was exported; its model is {where}",)
+    # Which may not be exported yet.
+    what = f"{title(now.subject)}, which is the result"
+    return (f"{title(best.subject)} scored higher ({best.miou:.1%}) than {what}; its model is {where}",)
 
 
 def _use_the_source(before: ModelScore, tone: Tone) -> tuple[str, ...]:
@@ -181,7 +182,7 @@ def _unmeasured(result: Result) -> ResultSummary:
     elif last and last.kept == 0:
         headline = f"Not measured against labels; {title(last.key)} kept its starting weights."
     else:
-        headline = "Not measured against labels; no label-free score indicates harm."
+        headline = _HARMLESS
     sure = (
         "Without labels, a collapse can be detected, a small loss cannot, and no gain can be proved: these are "
         "indications.",

@@ -181,7 +181,9 @@ class Choice:
         how = "by validation labels (oracle)" if by_labels else "by label-free scores"
         nothing = ""
         if step == 0 and end:
-            nothing = f"; {'no later checkpoint scores better' if by_labels else 'every later checkpoint has a warning'}"
+            nothing = (
+                f"; {'no later checkpoint scores better' if by_labels else 'every later checkpoint has a warning'}"
+            )
         which = "the start of the stage" if step == 0 else f"{place} of {self.total}"
         which += ", averaged with the start" if self.averaged else ""
         return [(f"kept {which}, chosen {how}{nothing}", False)]

@@ -43,7 +43,9 @@ def test_refreshed_labels_may_hardly_change_the_most_confident_pixels_of_the_sou
 def test_what_refreshed_labels_would_lose_is_a_figure_above_its_bound():
     said = surest_lost(0.0104, 0.0)
     assert "1.04% on average (at most 1%)" in said and "worst class" not in said
-    assert "on average" not in surest_lost(0.0, 0.11) and "11.00% in the worst class (at most 10%)" in surest_lost(0, 0.11)
+    assert "on average" not in surest_lost(0.0, 0.11) and "11.00% in the worst class (at most 10%)" in surest_lost(
+        0, 0.11
+    )
 
 
 def test_the_three_views_count_together():

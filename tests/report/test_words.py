@@ -115,6 +115,15 @@ def changes(**images):
     return Changes("adapt-1", images, classes, sure=True)
 
 
+def test_classes_that_may_be_lost_are_in_the_headline():
+    choice = KeptModel("adapt-1", 50, 100)
+    assert "no label-free score indicates harm" in summarise(result(choices=(choice,))).headline
+    found = summarise(result(choices=(choice,)), changes(a=0.3))
+    assert found.headline == "Not measured against labels; 1 class may have been lost." and found.tone == "unknown"
+    two = replace(choice, vanishing=("bus",))
+    assert "2 classes may have been lost" in summarise(result(choices=(two,)), changes(a=0.3)).headline
+
+
 def test_what_changed_on_the_target_is_reported_without_judgement():
     found = summarise(result(scored("source", 0.4), scored("adapt-1", 0.5)), changes(a=0.3, b=0.1))
     assert "On 2 target images, round 1 gives 20.0% of the pixels another label" in told(found)

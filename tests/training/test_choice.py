@@ -101,7 +101,8 @@ def test_a_baseline_ends_the_rounds_if_it_learnt_nothing_but_not_if_it_changed_l
 
 
 @pytest.mark.parametrize(
-    ("rule", "reason"), [("label-free", "every later checkpoint has a warning"), ("oracle", "no later checkpoint scores")]
+    ("rule", "reason"),
+    [("label-free", "every later checkpoint has a warning"), ("oracle", "no later checkpoint scores")],
 )
 def test_why_a_stage_kept_its_start_follows_from_the_rule(rule, reason):
     choice = Choice(rule, 4)
