@@ -17,6 +17,7 @@ from crots.events import (
     StageFinished,
     StageStarted,
 )
+from crots.pace import Pace
 from crots.text import printable
 
 _SECONDS_BETWEEN_LINES = 10.0
@@ -55,9 +56,8 @@ class PlainScreen:
 
     def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
-        self._unit = "steps"
-        self._since = self._shown = 0.0
-        self._first = 0
+        self._pace = Pace()
+        self._shown = 0.0
         self._figures = ""
         self._scores: list[Evaluated] = []
 
@@ -70,6 +70,7 @@ class PlainScreen:
 
     def show(self, event: Event) -> None:
         """Writes the lines of one event, if it has any."""
+        self._pace.add(event)
         if isinstance(event, StageStarted):
             self._start(event)
         elif isinstance(event, Metrics):
@@ -84,21 +85,15 @@ class PlainScreen:
             self.say(f"[{event.stage}] {line}")
 
     def _start(self, event: StageStarted) -> None:
-        self._unit, self._figures = event.unit, ""
-        self._since = self._shown = event.time
-        self._first = event.resumed_at
+        self._figures, self._shown = "", event.time
         self.say(f"[{event.stage}] {opening(event)}")
 
     def _progress(self, event: Progress) -> None:
         if event.time - self._shown < _SECONDS_BETWEEN_LINES:
             return
         self._shown = event.time
-        parts = [f"{event.done}/{event.total} {self._unit}"]
-        parts += [f"{event.rate:.3g} images/s"] if event.rate else []
-        if event.done > self._first:
-            left = (event.time - self._since) * (event.total - event.done) / (event.done - self._first)
-            parts.append(f"{duration(left)} left")
-        self.say(f"[{event.stage}] " + ", ".join([*parts, *filter(None, [self._figures])]))
+        parts = f"{event.done}/{event.total} {self._pace.unit}", self._pace.speed, time_left(self._pace), self._figures
+        self.say(f"[{event.stage}] " + ", ".join(filter(None, parts)))
 
     def _finish(self, event: StageFinished) -> None:
         if self._scores:
@@ -126,25 +121,25 @@ class QuietScreen:
 
 
 class RichScreen:
-    """Progress bars with rate, remaining time and latest figures; finished stages stay as lines above."""
+    """Progress bars with speed, remaining time and latest figures; finished stages stay as lines above."""
 
     def __init__(self, stream: IO[str]) -> None:
         # Imported here: a pipe or --json pays nothing for it.
         from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, Progress, TextColumn
 
         self._console = Console(file=stream, highlight=False, soft_wrap=True, markup=False, emoji=False)
         self._bars = Progress(
             TextColumn("{task.description}", style="bold", markup=False),
             BarColumn(bar_width=24),
             TextColumn("{task.completed:.0f}/{task.total:.0f} {task.fields[unit]}", markup=False),
-            TextColumn("{task.fields[rate]}", markup=False),
-            TimeRemainingColumn(compact=True),
+            TextColumn("{task.fields[pace]}", markup=False),
             TextColumn("{task.fields[figures]}", style="dim", markup=False),
             console=self._console,
             transient=True,
         )
         self._task: Any = None
+        self._pace = Pace()
         self._scores: list[Evaluated] = []
 
     def say(self, text: str) -> None:
@@ -160,11 +155,12 @@ class RichScreen:
 
     def show(self, event: Event) -> None:
         """Draws one event."""
+        self._pace.add(event)
         if isinstance(event, StageStarted):
             self._start(event)
         elif isinstance(event, Progress):
-            rate = f"{event.rate:.3g} images/s" if event.rate else ""
-            self._update(completed=event.done, total=event.total, rate=rate)
+            pace = ", ".join(filter(None, (self._pace.speed, time_left(self._pace))))
+            self._update(completed=event.done, total=event.total, pace=pace)
         elif isinstance(event, Metrics):
             self._update(figures=printable(figures(event.values)))
         elif isinstance(event, Evaluated) and is_result(event):
@@ -180,7 +176,7 @@ class RichScreen:
         self._print(f"{event.stage}: {opening(event)}", "bold")
         self._task = self._bars.add_task(
             printable(event.stage), total=event.total, completed=event.resumed_at, unit=printable(event.unit),
-            rate="", figures="",
+            pace="", figures="",
         )  # fmt: skip
 
     def _update(self, **fields: Any) -> None:
@@ -200,6 +196,12 @@ class RichScreen:
         style = {"completed": "green", "cancelled": "yellow"}.get(event.outcome, "red")
         tail = f"; {figures_now}" if figures_now else ""
         self._print(f"{event.stage}: {ending(event)}{tail}", style)
+
+
+def time_left(pace: Pace) -> str:
+    """Says how long the stage will still take; empty while that is not known."""
+    left = pace.seconds_left
+    return "" if left is None else f"{duration(left)} left"
 
 
 def opening(event: StageStarted) -> str:

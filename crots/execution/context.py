@@ -60,12 +60,14 @@ class Context:
 
 
 class Meter:
-    """Progress with a rate, at most a few times a second."""
+    """Progress with a rate once it is steady, at most a few times a second."""
 
     def __init__(self, stage: str, total: int, *, images: int = 1, done: int = 0, every: float = 0.5) -> None:
         self._stage, self._total, self._images, self._every = stage, total, images, every
-        self._shown = self._since = time.monotonic()
+        self._shown = time.monotonic()
         self._shown_done = done
+        # Until the first are done, which wait for much that comes once, no rate is known.
+        self._steady = False
         self._rate = 0.0
 
     def tick(self, done: int) -> Iterator[Progress]:
@@ -73,8 +75,10 @@ class Meter:
         now = time.monotonic()
         if now - self._shown < self._every and done < self._total:
             return
-        fresh = (done - self._shown_done) * self._images / max(now - self._shown, 1e-6)
-        self._rate = fresh if not self._rate else 0.7 * self._rate + 0.3 * fresh
+        if self._steady:
+            fresh = (done - self._shown_done) * self._images / max(now - self._shown, 1e-6)
+            self._rate = fresh if not self._rate else 0.7 * self._rate + 0.3 * fresh
+        self._steady = True
         self._shown, self._shown_done = now, done
         yield Progress(stage=self._stage, done=done, total=self._total, rate=round(self._rate, 3))
 

@@ -182,9 +182,9 @@ class ApplyDialog(WorkDialog):
         self.progress.setValue(log.done)
         if log.done and not log.outcome:
             count = f"{log.done:,} of {log.total:,} images" if log.total else f"{log.done:,} images"
-            rate = f", {log.rate:.1f} per second" if log.rate else ""
-            left = f", {duration((log.total - log.done) / log.rate)} left" if log.rate and log.total else ""
-            self.say(count + rate + left, "muted")
+            left = log.pace.seconds_left
+            parts = count, log.pace.speed, f"{duration(left)} left" if left is not None else ""
+            self.say(", ".join(filter(None, parts)), "muted")
 
     def _ended(self, error: Exception | None) -> None:
         self.progress.hide()

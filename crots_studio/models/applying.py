@@ -12,6 +12,7 @@ from crots.errors import CrotsError, InputError
 from crots.events import Event, Note, Progress, StageFinished, StageStarted
 from crots.files import exists, free_place
 from crots.options import PredictOptions, SourceOptions
+from crots.pace import Pace
 from crots.project import Project
 from crots.project_config import ProjectConfig
 from crots.trust import is_factory
@@ -121,7 +122,7 @@ class ApplyLog:
 
     total: int = 0
     done: int = 0
-    rate: float = 0.0
+    pace: Pace = field(default_factory=Pace)
     notes: list[str] = field(default_factory=list)
     outcome: str = ""
 
@@ -131,10 +132,11 @@ class ApplyLog:
         Raises:
             CrotsError: the run failed.
         """
+        self.pace.add(event)
         if isinstance(event, StageStarted):
             self.total = event.total
         elif isinstance(event, Progress):
-            self.done, self.total, self.rate = event.done, event.total, event.rate
+            self.done, self.total = event.done, event.total
         elif isinstance(event, Note):
             self.notes += [in_window(event.text)] if event.level == "warning" else []
         elif isinstance(event, StageFinished):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from crots.events import Event, Progress, StageFinished, StageStarted
+from crots.events import Event, Progress, StageStarted
+from crots.pace import Pace
 from crots_studio.models.names import title
 from crots_studio.models.words import duration
 
@@ -14,8 +14,6 @@ STARTING = "Starting ..."
 # Both may take a minute on a processor.
 MEASURING = "Starting: timing a few steps of each stage ..."
 ESTIMATING = "Estimating: timing a few steps of each stage ..."
-# Seconds: over so long a time the speed is measured.
-_RECENT = 60.0
 _ONE = {"steps": "step", "images": "image", "files": "file"}
 
 
@@ -45,8 +43,7 @@ class RunState:
     total: int = 0
 
     def __post_init__(self) -> None:
-        # Times and what was done then; those of the last minute, and the one before.
-        self._marks: deque[tuple[float, int]] = deque()
+        self._pace = Pace()
 
     def begin(self, *, detached: bool = False, opening: str = STARTING) -> None:
         """The user asked for a run."""
@@ -55,26 +52,17 @@ class RunState:
     def add(self, events: Iterable[Event]) -> None:
         """Takes in events."""
         for event in events:
+            self._pace.add(event)
             if isinstance(event, StageStarted):
                 self.stage, self.unit, self.device = event.stage, event.unit, event.device
                 self.done, self.total = event.resumed_at, event.total
-                self._marks.clear()
-                self._mark(event.time, event.resumed_at)
             elif isinstance(event, Progress):
                 self.stage = event.stage
                 self.done, self.total = event.done, event.total
-                self._mark(event.time, event.done)
-            elif isinstance(event, StageFinished):
-                self._marks.clear()
-
-    def _mark(self, time: float, done: int) -> None:
-        self._marks.append((time, done))
-        while len(self._marks) > 2 and self._marks[1][0] <= time - _RECENT:
-            self._marks.popleft()
 
     def interrupt_clock(self) -> None:
         """Forgets how fast it was: a pause must not count as slow work."""
-        self._marks.clear()
+        self._pace.forget()
 
     @property
     def fraction(self) -> float:
@@ -87,24 +75,9 @@ class RunState:
         return 0 < self.done < self.total or self.paused
 
     @property
-    def seconds_each(self) -> float | None:
-        """Seconds that a step or an image took in the last minute; None while unknown.
-
-        What follows the last step (scores, files) is of unknown length, and files take unlike times: weights are
-        written in a moment, an ONNX file is traced and checked.
-        """
-        if self.unit == "files" or len(self._marks) < 2 or self.done >= (self.total or 0):
-            return None
-        (first_time, first_done), (last_time, last_done) = self._marks[0], self._marks[-1]
-        if last_done <= first_done or last_time <= first_time:
-            return None
-        return (last_time - first_time) / (last_done - first_done) or None
-
-    @property
     def seconds_left(self) -> float | None:
-        """Remaining seconds of this stage, at the speed of the last minute; None while unknown."""
-        each = self.seconds_each
-        return None if each is None else (self.total - self.done) * each
+        """Remaining seconds of this stage; None while unknown."""
+        return self._pace.seconds_left
 
     @property
     def text(self) -> str:
@@ -124,9 +97,8 @@ class RunState:
 
     @property
     def pace(self) -> str:
-        """``3.4 steps/s, 28 min left``; empty while unknown. Both say the same, since they are of the same figure."""
-        each, left = self.seconds_each, self.seconds_left
-        if each is None or left is None or self.paused:
+        """``3.4 steps/s, 28 min left``; empty while unknown."""
+        speed, left = self._pace.speed, self.seconds_left
+        if left is None or self.paused:
             return ""
-        speed = f"{1 / each:.3g} {self.unit}/s" if each < 1 else f"{each:.3g} s per {_ONE.get(self.unit, self.unit)}"
         return speed if self.stopping else f"{speed}, {duration(left)} left"

@@ -32,8 +32,8 @@ RUN = [
     StageStarted(stage="baseline", time=100.0, total=100, unit="steps", device="cpu"),
     Note(stage="baseline", text="the student [starts] from x.pth"),
     Metrics(stage="baseline", step=10, values={"cross-entropy": 0.51234}, time=105.0),
-    Progress(stage="baseline", done=10, total=100, rate=3.25, time=105.0),
-    Progress(stage="baseline", done=20, total=100, rate=3.25, time=120.0),
+    Progress(stage="baseline", done=10, total=100, rate=3.25, time=109.0),
+    Progress(stage="baseline", done=20, total=100, rate=3.25, time=119.0),
     scored("baseline", 0.5, 0.25, step=20),
     Scored(stage="baseline", step=20, values={"certainty": 0.5}),
     ArtifactWritten(stage="baseline", kind="model", path="out/student.safetensors"),
@@ -58,9 +58,9 @@ def test_plain_lines():
     lines = text.splitlines()
     assert lines[0] == "[baseline] 100 steps on cpu"
     assert "the student [starts] from x.pth" in lines[1]
-    # The second progress only: the first came too soon. 20 steps took 20 s.
+    # The second progress only: the first came too soon. Then ten steps took ten seconds.
     progress = [line for line in lines if "/100 steps" in line]
-    assert progress == ["[baseline] 20/100 steps, 3.25 images/s, 1:20 left, cross-entropy 0.5123"]
+    assert progress == ["[baseline] 20/100 steps, 1 s per step, 1:20 left, cross-entropy 0.5123"]
     assert any("validation at step 20: mIoU 37.5" in line for line in lines)
     assert "[baseline] done in 3:20; cross-entropy 0.5123" in lines
     assert "mix.png" not in text
@@ -107,7 +107,8 @@ def test_resumed_stage_says_so_and_its_eta_counts_from_there():
     stream = io.StringIO()
     events = [
         StageStarted(stage="b", time=0.0, total=100, resumed_at=50),
-        Progress(stage="b", time=20.0, done=60, total=100),
+        Progress(stage="b", time=9.0, done=55, total=100),
+        Progress(stage="b", time=19.0, done=60, total=100),
     ]
     text = drawn(PlainScreen(stream), stream, events)
     assert "continuing from 50" in text

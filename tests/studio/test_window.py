@@ -133,7 +133,7 @@ def test_run_pause_resume_stop_by_buttons(qtbot, session, ready, scripted):
     qtbot.waitUntil(lambda: session.run.state.done == 1)
     assert bar.stop.isEnabled() and not bar.run.isEnabled()
     assert "step 1 of 100" in bar.text.text()
-    assert " left" in bar.pace.text()
+    assert not bar.pace.text(), "how long it takes is not known after one step"
     qtbot.mouseClick(bar.pause, Qt.MouseButton.LeftButton)
     assert bar.pause.accessibleName() == "Resume" and "paused" in bar.text.text()
     qtbot.mouseClick(bar.pause, Qt.MouseButton.LeftButton)

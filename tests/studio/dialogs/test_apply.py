@@ -115,7 +115,8 @@ def test_progress_is_shown_and_the_results_can_be_opened(qtbot, monkeypatch, dia
 
     def events(form, control, device):
         yield StageStarted(stage="predict", total=40, unit="images")
-        yield Progress(stage="predict", done=10, total=40, rate=5.0)
+        yield Progress(stage="predict", done=5, total=40, time=100.0)
+        yield Progress(stage="predict", done=10, total=40, time=105.0)
         go_on.wait(300)
         form.out.mkdir(parents=True)
         yield Progress(stage="predict", done=40, total=40, rate=5.0)
@@ -127,7 +128,7 @@ def test_progress_is_shown_and_the_results_can_be_opened(qtbot, monkeypatch, dia
     out = dialog.form.out
     dialog.buttons.start.click()
     assert dialog.running and not dialog.buttons.start.isEnabled() and not dialog.images.isEnabled()
-    qtbot.waitUntil(lambda: "10 of 40 images, 5.0 per second, 6.0 s left" in dialog.problem.text())
+    qtbot.waitUntil(lambda: "10 of 40 images, 1 s per image, 30 s left" in dialog.problem.text())
     assert dialog.progress.isVisible() and dialog.progress.value() == 10
     go_on.set()
     qtbot.waitUntil(lambda: not dialog.running)
