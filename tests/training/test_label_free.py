@@ -85,6 +85,27 @@ def test_a_class_that_the_source_doubts_may_be_given_up(classes, material, tmp_p
     assert values["surest"] < 0.9, "losing several such classes at once shows"
 
 
+@pytest.mark.parametrize(
+    ("confidence", "trained", "told"), [(0.5, True, True), (0.5, False, False), (0.75, True, False)]
+)
+def test_that_no_single_class_is_watched_is_said_once(
+    classes, material, tmp_path, monkeypatch, confidence, trained, told
+):
+    """The alarm was off without a word where the source is not sure of any class."""
+    monkeypatch.setattr(scores_module, "SOUND_OF_CLASS", 5)
+    for number in range(6):
+        labels = world.paint(number)[1]
+        world.write_labels(tmp_path / "out" / "label_ids" / f"{world.key(number)}.png", labels)
+        sure = np.full(labels.shape, confidence, np.float32)
+        world.write_confidence(tmp_path / "out" / "confidence" / f"{world.key(number)}.png", sure)
+    scores = LabelFreeScores(model(classes), material, ENGINE, Context("adapt-1"), trained=trained)
+    watch = Watch("adapt-1", score=scores, trained=trained)
+    first, events = watch.evaluate(0, None, [])
+    notes = [event.text for event in events if isinstance(event, Note) and event.level == "info"]
+    assert ["the alarm for the loss of a single class is off" in text for text in notes] == [True] * told
+    assert not [event for event in watch.evaluate(5, None, [first])[1] if isinstance(event, Note)]
+
+
 def test_the_most_confident_quarter_of_each_class_counts_and_a_lost_class_shows(classes, material, tmp_path):
     write_confidences(tmp_path / "out", world.LIGHT, 0.72)
     half, (surest, _) = confident_labels(material), surest_labels(material)
