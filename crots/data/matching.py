@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from difflib import SequenceMatcher
 from pathlib import Path
 
-from crots.data.naming import Undecided, composed, learned_pairs, shared_folders
+from crots.data.naming import Undecided, composed, learned_pairs, shared_folders, turned_word
 from crots.errors import InputError
 from crots.image_formats import IMAGE_SUFFIXES
 
@@ -98,9 +98,11 @@ def match(
     _refuse_kinds(keys, files, found, what, folder)
     missing = [key for key in keys if key not in found]
     if missing and not partial:
+        turned = turned_word(missing, files)
         raise InputError(
             f"{folder}: found no {what} for {len(missing)} of {len(keys)} images ({some(missing)}) among {len(files)} "
             f"files ({some(files)}), expected one of the same relative path or file name for each"
+            + (f"; {turned!r} is taken to mean turned copies, which no {what} of an original fits" if turned else "")
         )
     return found
 

@@ -52,6 +52,22 @@ _RIVAL = 0.2
 Tokens = tuple[str, ...]
 
 
+def turned_word(keys: Iterable[str], files: Iterable[str]) -> str:
+    """Returns a word for turned copies in all names of one side and in none of the other; empty if there is none.
+
+    It may have another meaning: in German, ``rot`` is red.
+
+    Args:
+        keys: the images' without a file.
+        files: the candidates'.
+    """
+    sides = [[frozenset(_words(tuple(_TOKEN.findall(name)))) & _TURNED for name in side] for side in (keys, files)]
+    for one, other in (sides, sides[::-1]):
+        if found := sorted(_of_all(one) - frozenset().union(*other)):
+            return found[0]
+    return ""
+
+
 class Undecided(Exception):
     """Names that fit in several ways; the message says which."""
 

@@ -175,10 +175,22 @@ def test_an_image_that_was_turned_has_not_the_label_of_the_original(turned):
     """Where all images are such copies, nothing else tells them from their originals."""
     images = [turned.format(number) for number in range(1, 6)]
     assert matched(images, [f"{number}_mask" for number in range(1, 6)], partial=True) == {}
-    with pytest.raises(InputError, match="found no label for 5 of 5 images"):
+    with pytest.raises(InputError, match=r"found no label for 5 of 5 images.* is taken to mean turned copies"):
         matched(images, [f"{number}_mask" for number in range(1, 6)])
     labels = {image: f"{image}_mask" for image in images}
     assert matched(labels, labels.values()) == labels
+
+
+def test_a_word_that_means_turned_copies_or_something_else_is_named():
+    """In German, the images may be of the red band: they are not matched by guess, and the message says why."""
+    images, labels = [f"{number}_rot" for number in range(5)], [f"{number}_maske" for number in range(5)]
+    with pytest.raises(InputError, match=r"; 'rot' is taken to mean turned copies, which no label of an original fits"):
+        matched(images, labels)
+    with pytest.raises(InputError, match="'mirror' is taken"):
+        matched(labels, [f"mirror_{number}" for number in range(5)])
+    with pytest.raises(InputError) as unlike:
+        matched(images, [f"other_{number}_rot" for number in range(7, 12)])
+    assert "turned" not in str(unlike.value)
 
 
 def test_an_ordinal_is_one_word():
