@@ -21,7 +21,7 @@ from crots.config import Size
 from crots.data.datasets import Dataset, open_dataset, with_labels_alone
 from crots.data.pixels import PixelWarning, pixel_warnings
 from crots.data.predictions import PredictionSet, open_predictions
-from crots.data.sizes import enlarged, propose_size, proposed_tile
+from crots.data.sizes import enlarged, propose_size, proposed_tile, squeezed
 from crots.data.tiles import Tiling
 from crots.errors import InputError
 from crots.events import Remark
@@ -213,6 +213,12 @@ class Inputs:
     def enlarged(self) -> str:
         """Says that the working size or the tiles asked for are far larger than the target's images; else empty."""
         return enlarged(self.target, size=self.config.data.size, tile=self.config.data.tile)
+
+    @cached_property
+    def squeezed(self) -> Size | None:
+        """The size of most of the target's images if the working size asked for has another aspect ratio."""
+        size = self.config.data.size
+        return squeezed(self.target, size) if size else None
 
     @cached_property
     def pixel_warnings(self) -> tuple[PixelWarning, ...]:

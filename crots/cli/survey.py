@@ -88,6 +88,8 @@ class _Surveyor:
         dataset = self.inputs.target
         asked, tiling = self.config.data.size, self.inputs.tiling
         size, reason = (asked, f"working size {asked}, as given") if asked else self.inputs.proposed_size
+        if asked and self.inputs.squeezed:
+            reason += f", which squeezes most images ({self.inputs.squeezed})"
         if tiling:
             size, reason = tiling.size, f"images are cut into tiles of {tiling.size}, as given"
         where = f", split {dataset.split}" if dataset.split else ""

@@ -18,6 +18,8 @@ _SHRUNK = 3
 # Likewise of the working size for one of the image, in all, from which on resizing adds cost alone: 640x480 of an image
 # of 320x240 is still usual, for networks that see little in small images.
 _ENLARGED = 4
+# An image of another shape than the working size by more is visibly squeezed.
+_SQUEEZED = 0.1
 # Starts of tiles, and most networks, go by multiples of this.
 _STEP = 32
 
@@ -97,6 +99,20 @@ def enlarged(images: Dataset | Sequence[Size], *, size: Size | None, tile: Size 
     if size:
         return f"`data.size` {size} has {factor:,} times as many pixels as most images ({usual}), {cost}"
     return f"`data.tile` {tile}: most images ({usual}) fill only 1/{factor:,} of it and the rest mirrors them, {cost}"
+
+
+def squeezed(images: Dataset | Sequence[Size], size: Size) -> Size | None:
+    """Returns the size that most of those images have whose shape a working size changes; None where it keeps most.
+
+    Args:
+        images: a data set, of which up to 50 headers are read, or sizes.
+        size: to which they are resized.
+    """
+    sizes = _readable(images)[0] if isinstance(images, Dataset) else list(images)
+    shapes = [(size.width / size.height) / (one.width / one.height) for one in sizes]
+    least, most = 1 - _SQUEEZED, 1 / (1 - _SQUEEZED)
+    changed = [one for one, shape in zip(sizes, shapes, strict=True) if not least < shape < most]
+    return Counter(changed).most_common(1)[0][0] if 2 * len(changed) > len(sizes) else None
 
 
 def _sizes(dataset: Dataset) -> list[Size]:

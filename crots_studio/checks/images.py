@@ -21,8 +21,6 @@ _HEADERS = 200
 # The usual orders of bands, of photographs from above and of satellites; and of white, as a share, in 8 bits, and as
 # satellites give reflectance.
 _BANDS, _WHITES = ("1,2,3", "3,2,1"), (1, 255, 10000)
-# An image of another shape than the working size by more is visibly squeezed.
-_SQUEEZED = 0.1
 # Above this multiple of the proposed size's pixels, the finding mentions memory.
 _LARGER = 4
 
@@ -131,8 +129,8 @@ def check_size(setup: Setup) -> Finding:
     if setup.enlarged:
         return Finding("warning", setup.enlarged.removeprefix("`data.size` "), offers=(offer,))
     text = f"Images are resized to {data.size}; proposed from the images: {proposal}"
-    shape = (data.size.width / data.size.height) / (proposal.width / proposal.height)
-    if not 1 - _SQUEEZED < shape < 1 / (1 - _SQUEEZED):
-        return Finding("warning", f"{text}, which has another aspect ratio", offers=(offer,))
+    if setup.squeezed:
+        text = f"{text}. Most images ({setup.squeezed}) have another aspect ratio, and are squeezed"
+        return Finding("warning", text, offers=(offer,))
     larger = data.size.width * data.size.height > _LARGER * proposal.width * proposal.height
     return Finding("warning" if larger else "good", text + (", which is smaller" if larger else ""), offers=(offer,))

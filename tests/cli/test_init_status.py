@@ -142,6 +142,8 @@ def test_a_size_far_above_that_of_the_images_is_a_warning(crots, words, tmp_path
     ran = crots("init", tmp_path / "p", *words, "--size", "640x640")
     assert ran.code == 0 and "--size 640x640 has 100 times as many pixels as most images (64x64)" in ran.out
     assert "most images" not in crots("init", tmp_path / "other", *words, "--size", "128x128").out
+    ran = crots("init", tmp_path / "wide", *words, "--size", "64x32")
+    assert "working size 64x32, as given, which squeezes most images (64x64)" in ran.out
 
 
 def test_few_images_for_a_student_that_starts_afresh_are_a_warning(crots, city, words, predictions, weights, tmp_path):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from crots.config import Size
 from crots.data.datasets import Dataset, Sample, open_dataset
-from crots.data.sizes import MOST_PIXELS, enlarged, propose_size, propose_tile
+from crots.data.sizes import MOST_PIXELS, enlarged, propose_size, propose_tile, squeezed
 from crots.errors import InputError
 from crots.images import write_image
 
@@ -108,3 +108,10 @@ def test_images_that_cannot_be_read_are_no_matter_of_the_size(tmp_path):
     (tmp_path / "bad.png").write_bytes(b"nothing")
     broken = Dataset(tmp_path, "folder", "", (Sample("bad", tmp_path / "bad.png"),))
     assert enlarged(broken, size=Size(4096, 4096), tile=None) == ""
+
+
+def test_a_working_size_that_squeezes_most_images():
+    assert squeezed(CAMVID_SIZES, Size(512, 512)) == (480, 360)
+    assert squeezed(CAMVID_SIZES, Size(480, 352)) is squeezed(CAMVID_SIZES, Size(640, 480)) is None
+    assert squeezed([Size(64, 48)], Size(128, 96)) is None
+    assert squeezed([Size(9, 9), Size(9, 9), Size(18, 9)], Size(32, 32)) is None and squeezed([], Size(9, 9)) is None

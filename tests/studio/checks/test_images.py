@@ -27,11 +27,12 @@ def test_label_maps_are_no_photographs(look, tmp_path):
 
 
 def test_a_size_of_another_shape_or_far_too_large_is_a_warning(look, images):
-    assert look("data.size", data__target=images, data__size="128x64").level == "warning"
+    found = look("data.size", data__target=images, data__size="128x64")
+    assert found.level == "warning" and "Most images (64x48) have another aspect ratio" in found.text
     found = look("data.size", data__target=images, data__size="6400x6400")
     assert found.level == "warning" and "times as many pixels as most images (64x48)" in found.text
     assert found.text.startswith("6400x6400 has") and found.offers[0].settings == {"data.size": "none"}
-    assert look("data.size", data__target=images, data__size="96x96").level == "good"
+    assert look("data.size", data__target=images, data__size="128x96").level == "good", "their own shape"
     found = look("data.size", data__target=images, data__tile="512x512")
     assert found.level == "warning" and found.text.startswith("512x512: most images (64x48) fill only 1/85 of it")
     assert found.offers[0].settings == {"data.tile": "none"}
