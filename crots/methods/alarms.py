@@ -100,11 +100,25 @@ def judge(
     now = looks[-1]
     if not all(math.isfinite(value) for value in now.values()):
         return [Alarm("not finite", f"the student's outputs became infinite or NaN; {_SLOWER}", serious=True)]
-    if not trained or looks[0].get("information", 1.0) < EMPTY:
+    if not _is_reference(looks[0], trained):
         return _lost_again(looks)
     alarms = [*_of_the_start(looks[0], distils)] if len(looks) == 1 else [*_since_the_start(looks[0], now)]
     alarms += [Alarm(f"{VANISHING}{name}", text) for name, text in vanishing.items()]
     return sorted(alarms, key=lambda alarm: not alarm.serious)
+
+
+def watches_others_alone(start: Values, *, trained: bool) -> bool:
+    """Whether the loss of a single class would raise no alarm, while other losses do.
+
+    Args:
+        start: label-free scores of the start of a stage.
+        trained: see `judge`.
+    """
+    return _is_reference(start, trained) and "surest" in start and "worst class" not in start
+
+
+def _is_reference(start: Values, trained: bool) -> bool:
+    return trained and start.get("information", 1.0) >= EMPTY
 
 
 # Of float32.

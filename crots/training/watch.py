@@ -9,19 +9,17 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypedDict
 
 from crots.events import Evaluated, Event, Note, Scored
-from crots.methods.alarms import Alarm, healthy, judge, usable
+from crots.methods.alarms import Alarm, healthy, judge, usable, watches_others_alone
 from crots.methods.scores import SOUND_OF_CLASS
 from crots.methods.selection import LEAST
 from crots.nets.model import Model
 from crots.records import Count
-from crots.training.label_free import SUREST
 
 Rule = Literal["last", "label-free", "oracle"]
 Values = Mapping[str, float]
-# A student that did not start trained is not judged by its classes.
 _NO_CLASS = (
     "the alarm for the loss of a single class is off, since the source is sure of none (a confidence of "
-    f"{LEAST} or more on {SUREST:.0%} of a class's pixels, and on {SOUND_OF_CLASS} at least); all other alarms are on"
+    f"{LEAST} or more on the most confident quarter of its pixels, {SOUND_OF_CLASS} at least); the others are on"
 )
 # Given a teacher, returns the student's label-free scores and a message for each vanishing class.
 Scoring = Callable[[Model | None], tuple[dict[str, float], dict[str, str]]]
@@ -128,7 +126,7 @@ class Watch:
             values, lost = self._score(teacher)
             found = self._judged(step, values, lost, before)
             events.append(Scored(stage=self._stage, step=step, values=dict(found.values)))
-            if self._trained and not before and "surest" in values and "worst class" not in values:
+            if not before and watches_others_alone(values, trained=self._trained):
                 events.append(Note(stage=self._stage, text=_NO_CLASS))
         if self._validate:
             evaluated = self._validate(step)

@@ -11,6 +11,7 @@ from crots.events import Note
 from crots.execution.context import Context
 from crots.execution.engine import Engine
 from crots.label_files import write_labels
+from crots.methods import alarms as alarms_module
 from crots.methods import scores as scores_module
 from crots.nets.model import create_model
 from crots.options import RuntimeOptions
@@ -86,10 +87,11 @@ def test_a_class_that_the_source_doubts_may_be_given_up(classes, material, tmp_p
 
 
 @pytest.mark.parametrize(
-    ("confidence", "trained", "told"), [(0.5, True, True), (0.5, False, False), (0.75, True, False)]
+    ("confidence", "trained", "empty", "told"),
+    [(0.5, True, 0.0, True), (0.5, False, 0.0, False), (0.5, True, 1.0, False), (0.75, True, 0.0, False)],
 )
 def test_that_no_single_class_is_watched_is_said_once(
-    classes, material, tmp_path, monkeypatch, confidence, trained, told
+    classes, material, tmp_path, monkeypatch, confidence, trained, empty, told
 ):
     """The alarm was off without a word where the source is not sure of any class."""
     monkeypatch.setattr(scores_module, "SOUND_OF_CLASS", 5)
@@ -99,6 +101,8 @@ def test_that_no_single_class_is_watched_is_said_once(
         sure = np.full(labels.shape, confidence, np.float32)
         world.write_confidence(tmp_path / "out" / "confidence" / f"{world.key(number)}.png", sure)
     scores = LabelFreeScores(model(classes), material, ENGINE, Context("adapt-1"), trained=trained)
+    # The start of a network of colours has little information.
+    monkeypatch.setattr(alarms_module, "EMPTY", empty)
     watch = Watch("adapt-1", score=scores, trained=trained)
     first, events = watch.evaluate(0, None, [])
     notes = [event.text for event in events if isinstance(event, Note) and event.level == "info"]
