@@ -56,6 +56,11 @@ class StageStatus:
         """Whether there is a result, but not the one that a run would give now."""
         return self.result and self.state != "done"
 
+    @property
+    def took(self) -> float | None:
+        """``seconds`` to show beside the state: that of an earlier result would seem to be the time until a failure."""
+        return self.seconds if self.state in ("done", "stale") else None
+
 
 def statuses(project: Project, *, busy: bool | None = None) -> list[StageStatus]:
     """Returns the state of every stage, in running order.

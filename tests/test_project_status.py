@@ -526,6 +526,7 @@ def test_a_stage_that_was_to_be_replaced_and_failed_before_it_began_has_failed(f
     status = found(finished, "baseline")
     assert (status.state, status.reason) == ("failed", "the images are gone")
     assert status.keeps_earlier and (status.seconds, status.miou) == (1.5, 0.25)
+    assert status.took is None, "not what the failure took"
     assert status.changes == (Change("baseline", "steps"),)
     assert (status.done, status.total) == (0, 0), "the units of the earlier result are no part of this run"
     assert found(finished, "adapt-1").state == "stale"

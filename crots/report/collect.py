@@ -144,7 +144,7 @@ class _Collector:
                 key=status.key,
                 state=status.state,
                 reason=status.reason,
-                seconds=status.seconds,
+                seconds=status.took,
                 kept=status.kept,
                 device=log.device,
                 ended=log.ended,

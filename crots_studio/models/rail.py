@@ -160,7 +160,7 @@ def _stage_row(stage: StageStatus, run: RunState, scored: Mapping[str, float] = 
         text=_text(stage, state, fraction, run, problem),
         reason="; ".join(filter(None, (reason_text(stage), stage.kept))),
         fraction=fraction,
-        time=duration(stage.seconds) if stage.seconds is not None and state in ("done", "stale") else "",
+        time=duration(stage.took) if stage.took is not None and state == stage.state else "",
         miou=f"{miou:.1%}" if miou is not None and state != "running" and stage.result else "",
         warned=bool(problem),
         paused=state == "running" and run.paused,

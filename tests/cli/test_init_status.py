@@ -383,6 +383,7 @@ def test_status_of_stages(crots, city, words, tmp_path):
     EventLog(project.events_path).append(failure)
     (line,) = (line for line in crots("status", tmp_path / "p").out.splitlines() if line.startswith("pseudo-label"))
     assert line.split()[1] == "failed" and line.endswith("the images are gone; its earlier result is kept")
+    assert "1:15" not in line
     found = crots("inspect", tmp_path / "p")
     assert found.code == 1 and "pseudo-label failed: the images are gone" in found.out + found.err
 

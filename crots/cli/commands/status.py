@@ -69,7 +69,7 @@ def row(project: Project, status: StageStatus) -> dict[str, Any]:
         "kept": status.kept,
         "problem": status.problem,
         "result": status.result,
-        "seconds": status.seconds,
+        "seconds": status.took,
         "miou": report.get("miou", status.miou),
         "oracle": bool(report.get("oracle")) or _chosen_by_labels(project, status.key),
         "done": status.done,
