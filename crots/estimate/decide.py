@@ -21,6 +21,7 @@ from crots.nets.registry import net_info
 from crots.project import Project
 from crots.project_config import ProjectConfig, override
 from crots.stages.workbench import Workbench
+from crots.text import duration
 from crots.training.budget import crop_of
 from crots.training_options import TrainingOptions
 
@@ -205,8 +206,8 @@ class _Fitting:
             enough = Duration(math.ceil(needed / _PLANNED / 60))
             raise InputError(
                 f"time budget: found {self._project.config.runtime.time_budget}, expected at least {enough} for these "
-                f"images: {LEAST_STEPS} steps of each training take {rounded(needed - fixed)}, all else "
-                f"{rounded(fixed)}; give more time, fewer images or a smaller working size (`data.size`)",
+                f"images: {LEAST_STEPS} steps of each training take {duration(needed - fixed)}, all else "
+                f"{duration(fixed)}; give more time, fewer images or a smaller working size (`data.size`)",
                 field="runtime.time_budget",
                 settings={"runtime.time_budget": str(enough)},
             )
@@ -257,7 +258,7 @@ class _Fitting:
             views, before = (stage.count * batch / images for stage in (now, was))
             seen = f"each image seen {views:.3g} times instead of {before:.3g}"
             parts.append(f"takes {now.count} of {was.count} steps, {seen}")
-        return f"{group} {' and '.join(parts)}"
+        return f"{group} {', and '.join(parts)}"
 
 
 def is_open(config: ProjectConfig, section: str, option: str) -> bool:

@@ -287,5 +287,5 @@ class Trial:
 
 def _of_steps(bench: Workbench, options: TrainingOptions, seconds: float, extra: float) -> StageEstimate:
     seen = options.crop or bench.size
-    each = f"{options.batch} {'crops' if options.crop else 'images'} of {seen}"
+    each = f"{options.batch} {'crops' if options.crop else 'tiles' if bench.tiling else 'images'} of {seen}"
     return StageEstimate("steps", options.total, seconds, extra, each=each, pixels=seen.width * seen.height)

@@ -232,6 +232,14 @@ def test_a_budget_that_is_too_small_names_the_least(tmp_path, monkeypatch, capsy
     assert "expected at least" in capsys.readouterr().err
 
 
+def test_the_parts_of_the_least_budget_are_not_rounded_away(tmp_path, monkeypatch):
+    """Two minutes that are 2 min 29 s make no sense beside a least budget of 4m."""
+    Times(monkeypatch, step=9.9, steps=1000)
+    project = open_project(tmp_path, runtime={"time_budget": "1m"})
+    with pytest.raises(InputError, match=r"training take \d min \d\d s, all else"):
+        decide_options(project, project.stage_keys(), busy=False)
+
+
 class Unlike(Times):
     """A long baseline and short rounds."""
 

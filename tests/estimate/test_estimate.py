@@ -58,6 +58,11 @@ def test_every_stage_that_takes_long_is_timed_and_adds_up(tmp_path, make):
     assert "up to 2 rounds" in found.summary and "4 steps of 2 images of 32x32" in found.summary
 
 
+def test_tiles_are_not_called_images(tmp_path):
+    project = world.white_box(tmp_path, data={"size": "none", "tile": "32x32"})
+    assert "4 steps of 2 tiles of 32x32" in by_ticks(project).summary
+
+
 def test_rounds_that_will_not_be_needed_take_no_time(tmp_path):
     project = world.black_box(tmp_path, data=world.with_validation(tmp_path), adapt={"stop_rounds": True})
     found = by_ticks(project)
