@@ -133,6 +133,7 @@ class KeptModel:
         end: of what was kept.
         vanishing: classes with an alarm that they are being lost.
         alarms: texts of the other alarms; also that a student has not learnt its labels.
+        given_up: why the stage was stopped before its end and went back to this checkpoint; empty if it was not.
     """
 
     key: str
@@ -143,6 +144,7 @@ class KeptModel:
     end: Mapping[str, float] = field(default_factory=dict)
     vanishing: tuple[str, ...] = ()
     alarms: tuple[str, ...] = ()
+    given_up: str = ""
 
 
 @dataclass(frozen=True)

@@ -129,6 +129,7 @@ def _choice(project: Project, key: str) -> KeptModel | None:
             *([str(found.get("words", ""))] if found.get("useless") is True else []),
             *(text for name, text in named if not name.startswith(VANISHING)),
         ),
+        given_up=str(found.get("given_up", "")),
     )
 
 

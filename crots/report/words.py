@@ -73,6 +73,8 @@ def summarise(result: Result, changes: Changes | None = None) -> ResultSummary:
     now = result.score(result.key)
     before = next((score for score in result.scores if score.subject != result.key), None)
     summary = _measured(before, now, result) if now else _unmeasured(result)
+    given_up = [f"{title(choice.key)} was stopped: {choice.given_up}" for choice in result.choices if choice.given_up]
+    summary = _add(summary, worse=given_up)
     if result.everywhere:
         text = f"the source says {result.everywhere} nearly everywhere, so that there is nothing else to learn from it"
         summary = _add(summary, worse=[text], look=["the weights of the source, its mean, scale and channel order"])
@@ -179,8 +181,10 @@ def _unmeasured(result: Result) -> ResultSummary:
     worse = [f"{title(choice.key)}: {text}" for choice in result.choices for text in choice.alarms]
     if worse:
         headline = _HARM
-    elif last and last.kept == 0:
-        headline = f"Not measured against labels; {title(last.key)} kept its starting weights."
+    elif last and (last.given_up or last.kept == 0):
+        stopped = "was stopped by an alarm and " if last.given_up else ""
+        kept = f"went back to step {last.kept}" if last.kept else "kept its starting weights"
+        headline = f"Not measured against labels; {title(last.key)} {stopped}{kept}."
     else:
         headline = _HARMLESS
     sure = (
@@ -192,9 +196,9 @@ def _unmeasured(result: Result) -> ResultSummary:
         "they are never used for training",
     )
     tone: Tone = "harm" if worse else "unknown"
-    kept = _kept(result.choices)
+    changed = _kept(result.choices)
     return ResultSummary(
-        tone, headline, changed=kept, better=_signs(result.choices), worse=tuple(worse), sure=sure, look=ask
+        tone, headline, changed=changed, better=_signs(result.choices), worse=tuple(worse), sure=sure, look=ask
     )
 
 

@@ -163,8 +163,9 @@ def test_the_choice_tells_scores_and_alarms_of_what_was_kept(project):
         {"step": 100, "values": {"fit": 0.1}, "alarms": []},
     ]
     path = project.stage_folder("adapt-2") / "choice.json"
-    path.write_text(json.dumps({"kept": 50, "of": 100, "words": "kept it", "looks": looks}))
+    path.write_text(json.dumps({"kept": 50, "of": 100, "words": "kept it", "looks": looks, "given_up": "it broke"}))
     (choice,) = result_of(project).choices
+    assert choice.given_up == "it broke"
     assert (choice.start, choice.end) == ({"fit": 0.7}, {"fit": 0.9})
     assert (choice.vanishing, choice.alarms) == (("Car",), ("low",))
 

@@ -106,6 +106,16 @@ def test_a_round_that_kept_its_start_is_reported():
     assert "round 1 kept its starting weights" in summarise(result(choices=(KeptModel("adapt-1", 0, 100),))).headline
 
 
+@pytest.mark.parametrize(("kept", "said"), [(0, "kept its starting weights"), (40, "went back to step 40")])
+def test_a_stage_that_an_alarm_stopped_is_reported_with_the_alarm(kept, said):
+    choice = KeptModel("baseline", kept, 100, given_up="the student's outputs became infinite")
+    found = summarise(result(choices=(choice,)))
+    assert f"baseline was stopped by an alarm and {said}" in found.headline
+    measured = summarise(result(scored("source", 0.4), scored("baseline", 0.4), choices=(choice,)))
+    for summary in (found, measured):
+        assert "baseline was stopped: the student's outputs became infinite" in summary.worse
+
+
 def changes(**images):
     classes = (
         ClassChange("road", 0.5, 0.52, 0.99),
