@@ -218,6 +218,17 @@ def everywhere(pixels: Sequence[float]) -> int | None:
     return most if len(pixels) > 1 and pixels[most] > EVERYWHERE * sum(pixels) else None
 
 
+def source_checks(*, predictions: bool) -> str:
+    """What to look at where the source says one class everywhere, or none at all.
+
+    Args:
+        predictions: the source is a folder of them, and no model that could be read wrongly.
+    """
+    if predictions:
+        return "the model that made the predictions, the class set of their ids, and the class map"
+    return "the weights of the source, its mean, scale and channel order, its class set, and the class map"
+
+
 def usable(values: Values) -> bool:
     """Whether a student that did not start trained has learnt the source's labels well enough to be used."""
     return values.get("fit", 1.0) >= UNFITTING

@@ -157,12 +157,14 @@ class Result:
         choices: of the training stages that chose.
         everywhere: the class that the source says nearly everywhere, so that nothing else can be learnt from it;
             empty where there is none.
+        predictions: the source is a folder of them.
     """
 
     key: str
     scores: tuple[ModelScore, ...] = ()
     choices: tuple[KeptModel, ...] = ()
     everywhere: str = ""
+    predictions: bool = False
 
     def score(self, subject: str) -> ModelScore | None:
         """Returns a model's score; None while it has none."""

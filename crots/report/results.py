@@ -28,7 +28,13 @@ def result_of(project: Project) -> Result:
     scores = (_score(project, subject) for subject in subjects)
     choices = (_choice(project, key) for key in keys)
     key = keys[-1] if keys else ""
-    return Result(key, tuple(filter(None, scores)), tuple(filter(None, choices)), _everywhere(project))
+    return Result(
+        key,
+        tuple(filter(None, scores)),
+        tuple(filter(None, choices)),
+        _everywhere(project),
+        predictions=project.config.source.predictions is not None,
+    )
 
 
 def trained_keys(project: Project) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from crots import text
 from crots.artefacts import STUDENT, round_number
-from crots.methods.alarms import with_consistency
+from crots.methods.alarms import source_checks, with_consistency
 from crots.report.facts import Changes, ClassChange, KeptModel, ModelScore, Result
 from crots.report.results import SOURCE, changed_names
 
@@ -77,7 +77,7 @@ def summarise(result: Result, changes: Changes | None = None) -> ResultSummary:
     summary = _add(summary, worse=given_up)
     if result.everywhere:
         text = f"the source says {result.everywhere} nearly everywhere, so that there is nothing else to learn from it"
-        summary = _add(summary, worse=[text], look=["the weights of the source, its mean, scale and channel order"])
+        summary = _add(summary, worse=[text], look=[source_checks(predictions=result.predictions)])
         if now is None:
             summary = replace(summary, tone="harm", headline=_HARM)
     lost = set(_vanishing(result, changes))

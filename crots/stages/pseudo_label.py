@@ -26,6 +26,7 @@ from crots.execution.workers import current
 from crots.files import explained, write_json, write_text
 from crots.images import image_size
 from crots.label_files import TRAIN_IDS, write_colours, write_confidence, write_labels
+from crots.methods.alarms import source_checks
 from crots.methods.rare import ClassStatistics, StatisticsShape
 from crots.options import PseudoLabelOptions
 from crots.records import Key, fits, parse, read_plain
@@ -104,10 +105,11 @@ def label_images(job: LabelJob, context: Context) -> Iterator[Event]:
         yield from _prepare(samples, job, context)
     yield from _label(batches, job, writer, context, meter)
     text, void, only = workers.from_first(lambda: _finished(writer, samples, job.classes))
+    checks = source_checks(predictions=not job.labeller.needs_images)
     if void == len(samples):
         raise InputError(
-            f"the source's labels of all {void} images are ignore everywhere, so there is nothing to learn; check the "
-            "class set and class map of the source, and its mean, scale and channel order"
+            f"the source's labels of all {void} images are ignore everywhere, so there is nothing to learn; check "
+            f"{checks}"
         )
     yield ArtifactWritten(stage=context.stage, kind="pseudo-labels", path=str(job.out))
     yield Note(stage=context.stage, text=text)
@@ -117,7 +119,7 @@ def label_images(job: LabelJob, context: Context) -> Iterator[Event]:
     if only and not any(LEARNS_THE_SAME in note.text for note in job.notes):
         text = (
             f"the source predicts {only} for nearly every pixel of all {len(samples)} images: {LEARNS_THE_SAME}; check "
-            "the weights of the source, its mean, scale and channel order, and the class map"
+            f"{checks}"
         )
         yield Note(stage=context.stage, text=text, level="warning")
 

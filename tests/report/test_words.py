@@ -112,8 +112,8 @@ def test_a_stage_that_an_alarm_stopped_is_reported_with_the_alarm(kept, said):
     found = summarise(result(choices=(choice,)))
     assert f"baseline was stopped by an alarm and {said}" in found.headline
     measured = summarise(result(scored("source", 0.4), scored("baseline", 0.4), choices=(choice,)))
-    for summary in (found, measured):
-        assert "baseline was stopped: the student's outputs became infinite" in summary.worse
+    for told_of in (found, measured):
+        assert "baseline was stopped: the student's outputs became infinite" in told_of.worse
 
 
 def changes(**images):
@@ -166,5 +166,8 @@ def test_a_source_that_says_one_class_everywhere_is_a_sign_of_harm():
     found = summarise(replace(result(choices=(kept,)), everywhere="road"))
     assert (found.tone, "signs of harm" in found.headline) == ("harm", True)
     assert any("the source says road nearly everywhere" in line for line in found.worse)
+    assert any("channel order" in line for line in found.look)
+    hidden = summarise(replace(result(choices=(kept,)), everywhere="road", predictions=True)).look
+    assert any("made the predictions" in line for line in hidden) and not any("weights" in line for line in hidden)
     measured = summarise(replace(result(scored("source", 0.1), scored("adapt-1", 0.1)), everywhere="road"))
     assert any("road nearly everywhere" in line for line in measured.worse) and measured.tone == "even"

@@ -338,8 +338,10 @@ def test_a_source_without_any_label_is_refused_and_images_without_labels_are_cou
     (warning,) = [note for note in notes if f"{count - 1} of {count} images are ignore everywhere" in note.text]
     assert warning.level == "warning"
     write_labels(tmp_path / "said" / f"{dataset.keys[0]}.png", void)
-    with pytest.raises(InputError, match=f"labels of all {count} images are ignore everywhere"):
+    with pytest.raises(InputError, match=f"labels of all {count} images are ignore everywhere") as caught:
         label(job(tmp_path, labeller, classes))
+    # What only a model has is not to be checked.
+    assert "made the predictions" in str(caught.value) and "channel order" not in str(caught.value)
 
 
 def test_confidence_of_hard_predictions_counts(tmp_path, images, classes):
