@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QFontMetrics, QGuiApplication, QPalette
-from PySide6.QtWidgets import QApplication, QToolTip
+from PySide6.QtWidgets import QApplication, QDialog, QPushButton, QToolTip, QWidget
 
 from crots.artefacts import round_number
 from crots.resources import resource_folder
@@ -167,7 +167,9 @@ def apply(dark: bool, points: float | None = None) -> None:
         return
     _state["dark"] = dark
     _state["points"] = points = points or _state["points"]
-    if application.style().objectName() != "fusion":
+    kept = [(dialog, dialog.focusWidget(), _default_button(dialog)) for dialog in _open_dialogs()]
+    if not application.styleSheet():
+        # Once: under a style sheet it has another name, and would be set, and every widget polished, again.
         application.setStyle("Fusion")
     font, before = font_of(points), application.font()
     if before != font:
@@ -180,6 +182,8 @@ def apply(dark: bool, points: float | None = None) -> None:
         return
     application.setPalette(palette(dark))
     application.setStyleSheet(sheet)
+    for dialog, focus, default in kept:
+        _give_back(dialog, focus, default)
     # By default a tooltip keeps the palette that it was first shown with.
     QToolTip.setPalette(palette(dark))
     QToolTip.setFont(font)
@@ -188,6 +192,22 @@ def apply(dark: bool, points: float | None = None) -> None:
         for widget in application.allWidgets():
             if widget.font().pointSizeF() == before.pointSizeF():
                 widget.setFont(font)
+
+
+def _open_dialogs() -> list[QDialog]:
+    return [widget for widget in QApplication.topLevelWidgets() if isinstance(widget, QDialog) and widget.isVisible()]
+
+
+def _default_button(dialog: QDialog) -> QPushButton | None:
+    return next((button for button in dialog.findChildren(QPushButton) if button.isDefault()), None)
+
+
+def _give_back(dialog: QDialog, focus: QWidget | None, default: QPushButton | None) -> None:
+    """Qt lays the buttons out anew with a style, and then Return would press the first one, such as Discard."""
+    if default is not None:
+        default.setDefault(True)
+    if focus is not None and focus is not dialog.focusWidget():
+        focus.setFocus()
 
 
 def font_of(points: float) -> QFont:

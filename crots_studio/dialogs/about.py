@@ -7,11 +7,12 @@ import platform
 
 from PySide6.QtCore import Qt, qVersion
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QDialog, QDialogButtonBox, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialogButtonBox, QVBoxLayout, QWidget
 
 import crots
 from crots_studio.plain import Label
 from crots_studio.session import Session
+from crots_studio.widgets.dialog import Dialog
 
 _PACKAGES = ("torch", "torchvision", "numpy", "onnxruntime", "PySide6-Essentials", "pyqtgraph")
 
@@ -28,7 +29,7 @@ def versions() -> str:
     return "\n".join(lines)
 
 
-class AboutDialog(QDialog):
+class AboutDialog(Dialog):
     """The about box."""
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
@@ -55,3 +56,5 @@ class AboutDialog(QDialog):
         for widget in (heading, about, self.versions, buttons):
             column.addWidget(widget)
         self.setMinimumWidth(460)
+        # Else Return would copy.
+        buttons.button(QDialogButtonBox.StandardButton.Close).setFocus()

@@ -7,9 +7,8 @@ from PySide6.QtWidgets import QMessageBox, QWidget
 
 from crots.project import CONFIG_NAME
 from crots_studio.models.project_changes import MergedChanges
+from crots_studio.models.words import in_question
 from crots_studio.session import Session
-
-_MOST_LINES = 12
 
 
 class ConflictQuestion(QMessageBox):
@@ -22,9 +21,7 @@ class ConflictQuestion(QMessageBox):
         self.setTextFormat(Qt.TextFormat.PlainText)
         self.setWindowTitle("The project was changed elsewhere")
         self.setText(f"{CONFIG_NAME} was changed by another window or an editor, and the same options here:")
-        lines = list(map(str, merged.conflicts))
-        more = [f"and {len(lines) - _MOST_LINES} more"] if len(lines) > _MOST_LINES else []
-        self.setInformativeText("\n".join([*lines[:_MOST_LINES], *more]))
+        self.setInformativeText(in_question(list(map(str, merged.conflicts))))
         self.mine = self.addButton("Keep the options in this window", QMessageBox.ButtonRole.AcceptRole)
         self.theirs = self.addButton("Use the options in the file", QMessageBox.ButtonRole.RejectRole)
         # Closed without an answer, it leaves the file as it is.

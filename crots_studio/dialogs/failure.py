@@ -6,14 +6,15 @@ import platform
 from collections.abc import Mapping
 
 from PySide6.QtGui import QFontDatabase, QGuiApplication
-from PySide6.QtWidgets import QDialog, QDialogButtonBox, QPlainTextEdit, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialogButtonBox, QPlainTextEdit, QPushButton, QVBoxLayout, QWidget
 
 import crots
 from crots_studio.models.failures import Advice, report_text
 from crots_studio.plain import Label
+from crots_studio.widgets.dialog import Dialog
 
 
-class FailureDialog(QDialog):
+class FailureDialog(Dialog):
     """Shows `Advice`; `settings` is what the user chose to change, `again` whether to run again."""
 
     def __init__(self, advice: Advice, log: str, parent: QWidget | None = None) -> None:
@@ -44,10 +45,12 @@ class FailureDialog(QDialog):
         self.tail.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
         self.tail.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
         column.addWidget(self.tail, 1)
-        column.addWidget(self._buttons())
+        column.addWidget(buttons := self._buttons())
+        # Else Return would copy: it means the first button.
+        buttons.button(QDialogButtonBox.StandardButton.Close).setDefault(True)
         # Before the first stage there is no log, and an empty box would be most of the dialog.
         self.tail.setVisible(bool(self.tail.toPlainText()))
-        self.resize(720, 440 if self.tail.isVisibleTo(self) else 0)
+        self.resize(720, 440 if self.tail.isVisibleTo(self) else self.sizeHint().height())
         scroll = self.tail.verticalScrollBar()
         scroll.setValue(scroll.maximum())
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from PySide6.QtWidgets import QDialog, QDialogButtonBox, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialogButtonBox, QVBoxLayout, QWidget
 
 from crots_studio.panels.help import HelpPanel
 from crots_studio.session import Session
+from crots_studio.widgets.dialog import Dialog
 
 
-class HelpDialog(QDialog):
+class HelpDialog(Dialog):
     """Explains the stages.
 
     Args:

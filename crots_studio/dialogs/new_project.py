@@ -8,7 +8,6 @@ from pathlib import Path
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QDialog,
     QDialogButtonBox,
     QFormLayout,
     QLineEdit,
@@ -25,13 +24,14 @@ from crots_studio.models.words import NO_PRESET
 from crots_studio.plain import Label
 from crots_studio.runs.demo import refusal
 from crots_studio.settings import Settings
+from crots_studio.widgets.dialog import Dialog
 from crots_studio.widgets.path_field import PathField
 
 # Names that are tried until one is free.
 _MOST_NAMES = 100
 
 
-class PlaceDialog(QDialog):
+class PlaceDialog(Dialog):
     """Asks for a folder that is to be made: a name and where it lies."""
 
     accept_label = "Create"
@@ -66,6 +66,14 @@ class PlaceDialog(QDialog):
         self.setMinimumWidth(540)
         self.name.textChanged.connect(lambda _: self.refresh())
         self.place.edit.textChanged.connect(lambda _: self.refresh())
+
+    def _add_row(self, label: str, field: QWidget) -> None:
+        """Adds a field that only some of these dialogs have; the Tab key goes there before the buttons."""
+        self.form.addRow(label, field)
+        before = field
+        for button in self.buttons.buttons():
+            self.setTabOrder(before, button)
+            before = button
 
     def _suggest(self) -> None:
         """Begins with a name that can be had, as ``my-adaptation-2``; where none can, says why."""
@@ -134,7 +142,7 @@ class NewProjectDialog(PlaceDialog):
             self.same_images = QCheckBox("Same i&mages: a variant to compare with it")
             self.place.show_path(str(like.folder.parent))
             self.same_images.toggled.connect(lambda _: self.refresh())
-            self.form.addRow("", self.same_images)
+            self._add_row("", self.same_images)
             self.refresh()
             return
         self.preset = QComboBox()
@@ -143,7 +151,7 @@ class NewProjectDialog(PlaceDialog):
         for name in preset_names():
             self.preset.addItem(name, name)
         self.preset.currentIndexChanged.connect(lambda _: self.refresh())
-        self.form.addRow("P&reset", self.preset)
+        self._add_row("P&reset", self.preset)
         self._suggest()
 
     @property

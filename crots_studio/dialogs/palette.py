@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QSize, Qt, QTimer
 from PySide6.QtGui import QColor, QPainter
 from PySide6.QtWidgets import (
-    QDialog,
     QListWidget,
     QListWidgetItem,
     QStyle,
@@ -20,6 +19,7 @@ from PySide6.QtWidgets import (
 from crots_studio import theme
 from crots_studio.models.palette import PaletteEntry, find
 from crots_studio.plain import Label
+from crots_studio.widgets.dialog import Dialog
 from crots_studio.widgets.list_search import ListSearch
 
 _SIZE = (560, 420)
@@ -64,7 +64,7 @@ class EntryDelegate(QStyledItemDelegate):
         painter.restore()
 
 
-class PaletteDialog(QDialog):
+class PaletteDialog(Dialog):
     """Lists entries; what is chosen is done once the dialog has closed.
 
     Args:

@@ -9,7 +9,6 @@ from pathlib import Path
 from PySide6.QtCore import QEvent, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QKeySequence, QShortcut
 from PySide6.QtWidgets import (
-    QDialog,
     QFileDialog,
     QHBoxLayout,
     QHeaderView,
@@ -31,6 +30,7 @@ from crots_studio.models.words import fault_text
 from crots_studio.plain import Label, plain_tooltip
 from crots_studio.runs.queue import WhyNotReady
 from crots_studio.session import Session
+from crots_studio.widgets.dialog import Dialog
 from crots_studio.widgets.icon_button import IconButton
 
 # Pixels that a column of names takes at least.
@@ -82,7 +82,7 @@ class Looks:
         return reason
 
 
-class QueueDialog(QDialog):
+class QueueDialog(Dialog):
     """The list with its controls; the window behind it stays in use.
 
     Signals:

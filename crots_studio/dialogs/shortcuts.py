@@ -9,7 +9,6 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction, QKeySequence, QShortcut
 from PySide6.QtWidgets import (
     QAbstractButton,
-    QDialog,
     QDialogButtonBox,
     QHeaderView,
     QLineEdit,
@@ -21,6 +20,7 @@ from PySide6.QtWidgets import (
 )
 
 from crots_studio.session import Session
+from crots_studio.widgets.dialog import Dialog
 
 # Keys of widgets without an action: place, keys, effect.
 OWN_KEYS = (
@@ -104,7 +104,7 @@ def _view_of(shortcut: QShortcut) -> str:
     return parent.accessibleName() or "Window" if isinstance(parent, QWidget) else "Window"
 
 
-class ShortcutsDialog(QDialog):
+class ShortcutsDialog(Dialog):
     """The list, with a field that narrows it."""
 
     def __init__(self, session: Session, parent: QWidget | None = None, keys: Iterable[Key] | None = None) -> None:

@@ -6,15 +6,16 @@ from pathlib import Path
 
 from PySide6.QtCore import QUrl
 from PySide6.QtGui import QDesktopServices, QGuiApplication
-from PySide6.QtWidgets import QDialog, QProgressBar, QWidget
+from PySide6.QtWidgets import QProgressBar, QWidget
 
 from crots_studio.background.event_errand import EventErrand
 from crots_studio.plain import Label
 from crots_studio.session import Session
+from crots_studio.widgets.dialog import Dialog
 from crots_studio.widgets.result_buttons import ResultButtons
 
 
-class WorkDialog(QDialog):
+class WorkDialog(Dialog):
     """A form above, and below it what is missing, how far the work is, and its buttons.
 
     Args:

@@ -17,6 +17,7 @@ from crots.project import Project
 from crots.project_status import StageStatus
 from crots_studio.models.names import title
 from crots_studio.models.rail import reason_text
+from crots_studio.models.runs import model_problem
 from crots_studio.models.words import command_text, fault_text, in_window
 
 if TYPE_CHECKING:
@@ -50,17 +51,19 @@ FORMATS = {
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A model that can be exported."""
+    """A model that can be exported; ``problem`` says what is wrong with it, in words that follow the stage's name."""
 
     stage: str
     weights: str
     path: Path
     card: Mapping[str, Any] = field(default_factory=dict)
+    problem: str = ""
 
     @property
     def title(self) -> str:
         """What the list shows."""
-        return f"{title(self.stage)}, {self.weights}" + (" (oracle)" if self.card.get("oracle") else "")
+        marks = ", ".join(filter(None, ("oracle" if self.card.get("oracle") else "", self.problem)))
+        return f"{title(self.stage)}, {self.weights}" + (f" ({marks})" if marks else "")
 
     @property
     def summary(self) -> str:
@@ -81,7 +84,11 @@ def checkpoints(project: Project) -> list[Checkpoint]:
         for key in project.training_keys()[::-1]
         for weights in ("student", "teacher")
     ]
-    return [Checkpoint(key, weights, path, read_card(path)) for key, weights, path in found if path.is_file()]
+    return [
+        Checkpoint(key, weights, path, read_card(path), model_problem(project, key))
+        for key, weights, path in found
+        if path.is_file()
+    ]
 
 
 def read_card(path: Path) -> dict[str, Any]:

@@ -138,14 +138,14 @@ def read_runs(folder: Path) -> PastRuns:
     reader = _RunReader(folder)
     runs = reader.read(events, reports)
     for run in reader.now.values():
-        run.problem = _problem(project, run)
+        run.problem = model_problem(project, run.stage) if run.outcome == "completed" else ""
     return PastRuns(folder.name, folder, tuple(runs), _look(folder)).with_notes()
 
 
-def _problem(project: Project, run: PastRun) -> str:
-    """Of a stage's latest run, whose model lies there."""
+def model_problem(project: Project, key: str) -> str:
+    """What is wrong with the model of a stage that was trained, in words that follow the stage's name."""
     try:
-        choice = project.choice(run.stage) if run.outcome == "completed" else None
+        choice = project.choice(key)
     except InputError:  # the status of the stage says so
         choice = None
     return str(choice.get("problem", "")) if choice else ""

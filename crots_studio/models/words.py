@@ -92,6 +92,22 @@ def listing(names: Sequence[str], room: int = 60) -> str:
     return ", ".join(shown)
 
 
+# Of a question, whose window cannot be scrolled: rows of text, and letters of one.
+_ROWS, _ROW = 16, 60
+
+
+def in_question(texts: Sequence[str], gap: str = "\n") -> str:
+    """Lists texts below each other, as many as a question has room for on a small screen: ``...`` and 3 more."""
+    shown: list[str] = []
+    rows = 0
+    for text in texts:
+        rows += -(-len(text) // _ROW) + gap.count("\n") - 1
+        if shown and rows > _ROWS:
+            return gap.join([*shown, f"and {len(texts) - len(shown)} more"])
+        shown.append(text)
+    return gap.join(shown)
+
+
 def breakable(name: str) -> str:
     """Lets a long name of a file go on in the next line."""
     return name.replace("/", "/\u200b").replace("_", "_\u200b")

@@ -12,7 +12,7 @@ from crots_studio.icons import icon
 from crots_studio.models.history import History
 from crots_studio.models.monitor_tiles import NOTHING
 from crots_studio.models.names import title
-from crots_studio.models.words import in_window
+from crots_studio.models.words import in_question, in_window
 from crots_studio.plain import ElidedLines, Label, plain_tooltip
 from crots_studio.widgets.icon_button import SIDE, IconButton
 
@@ -104,7 +104,7 @@ class AlarmBanner(QFrame):
         self.box = box = QMessageBox(QMessageBox.Icon.Warning, "Alarms", self.caption.text(), parent=self.window())
         box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         box.setTextFormat(Qt.TextFormat.PlainText)
-        box.setInformativeText("\n\n".join(self._all))
+        box.setInformativeText(in_question(self._all, gap="\n\n"))
         box.setTextInteractionFlags(
             Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard
         )

@@ -6,9 +6,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QMessageBox, QWidget
 
 from crots_studio.models.class_map import ClassMapForm, Proposal
-from crots_studio.models.words import plural
-
-_MOST_LINES = 12
+from crots_studio.models.words import in_question, plural
 
 
 class ProposalQuestion(QMessageBox):
@@ -24,8 +22,7 @@ class ProposalQuestion(QMessageBox):
         self.setWindowTitle("Propose by name")
         lines = proposal.lines
         self.setText(f"By name, another class is proposed for {plural(len(lines), 'row')}:")
-        more = [f"and {len(lines) - _MOST_LINES} more"] if len(lines) > _MOST_LINES else []
-        self.setInformativeText("\n".join([*lines[:_MOST_LINES], *more]))
+        self.setInformativeText(in_question(lines))
         filled, replaced = proposal.filled, proposal.replaced
         if filled:
             self._offer(f"Fill {plural(len(filled), 'ignored row')}", proposal.old.with_rows(filled))

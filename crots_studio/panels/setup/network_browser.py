@@ -6,7 +6,6 @@ from functools import partial
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
-    QDialog,
     QDialogButtonBox,
     QListWidget,
     QVBoxLayout,
@@ -21,10 +20,11 @@ from crots_studio.models.networks import NetSummary, find, net_summary, read_fac
 from crots_studio.models.words import fault_text, plural
 from crots_studio.plain import Label
 from crots_studio.session import Session
+from crots_studio.widgets.dialog import Dialog
 from crots_studio.widgets.list_search import ListSearch
 
 
-class NetworkBrowser(QDialog):
+class NetworkBrowser(Dialog):
     """Gives `chosen` once it is accepted.
 
     Args:

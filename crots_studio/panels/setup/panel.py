@@ -36,7 +36,7 @@ from crots_studio.models.project_form import (
     classes_chosen,
     step_state,
 )
-from crots_studio.models.words import NO_PRESET
+from crots_studio.models.words import NO_PRESET, in_question
 from crots_studio.panels.setup.class_chips import ClassChips
 from crots_studio.panels.setup.class_map import ClassMapEditor
 from crots_studio.panels.setup.fields import UNNAMED, SetupFields, setup_group
@@ -431,7 +431,7 @@ def _replace_question(drop: Drop, parent: QWidget) -> QMessageBox:
     box.setTextFormat(Qt.TextFormat.PlainText)
     box.setWindowTitle("Replace the current choice")
     box.setText("Use the dropped files?")
-    box.setInformativeText("\n".join(drop.lines))
+    box.setInformativeText(in_question(drop.lines))
     replace = box.addButton("Replace", QMessageBox.ButtonRole.AcceptRole)
     box.addButton("Keep", QMessageBox.ButtonRole.RejectRole)
     box.setDefaultButton(replace)

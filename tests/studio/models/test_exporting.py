@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from crots.artefacts import CHOICE
 from crots.errors import CrotsError
 from crots.events import ArtifactWritten, Note, StageFinished
+from crots.files import write_json
 from crots.options import ExportOptions
 from crots.project import Project
 from crots.project_config import build_config
@@ -37,8 +39,11 @@ def test_latest_models_come_first(tmp_path):
         path = project.folder / f"{name}.safetensors"
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"")
+    write_json(project.record_path("baseline"), {"inputs": {}})
+    write_json(project.stage_folder("baseline") / CHOICE, {"problem": "has not learnt the pseudo-labels"})
     assert [checkpoint.title for checkpoint in checkpoints(project)] == [
-        "Round 2, student", "Round 1, student", "Round 1, teacher", "Baseline, student",
+        "Round 2, student", "Round 1, student", "Round 1, teacher",
+        "Baseline, student (has not learnt the pseudo-labels)",
     ]  # fmt: skip
 
 
