@@ -169,7 +169,7 @@ def already_written(project: Project, status: Sequence[StageStatus]) -> str:
     folder = project.stage_folder("export")
     names = [f"adapted.{SUFFIXES[name]}" for name in project.config.export.formats]
     names = [name for name in names if exists(folder / name)]
-    return f"✓ The run has written these already: {', '.join(names)}" if names else ""
+    return f"✓ The run has written these already, to its folder {folder.name}: {', '.join(names)}" if names else ""
 
 
 def outdated(checkpoint: Checkpoint, status: Sequence[StageStatus]) -> str:

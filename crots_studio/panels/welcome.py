@@ -39,7 +39,7 @@ class WelcomePanel(QWidget):
         self.setAcceptDrops(True)
         self.drop_hint = DropHint(self)
         self.new = BigButton(
-            "New project", "Choose your images and a source model, then run", self.new_wanted.emit, "plus"
+            "New project", "Choose your images and a source model, or its predictions", self.new_wanted.emit, "plus"
         )
         self.open = BigButton("Open project", "Open an existing project folder", self.open_wanted.emit, "folder")
         label = "Renders a small data set and runs the whole method on it in a few minutes"
