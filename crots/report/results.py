@@ -38,8 +38,21 @@ def result_of(project: Project) -> Result:
 
 
 def trained_keys(project: Project) -> list[str]:
-    """The stages whose students are done, in running order."""
-    return [key for key in project.training_keys() if record(project, key)]
+    """The stages whose students are done, in running order, up to the first that another student or labels preceded.
+
+    A stage that ran again leaves the later ones stale: what lies between them and it is not what they changed.
+    """
+    found: list[str] = []
+    before = "pseudo-label"
+    for key in project.training_keys():
+        if not (made := record(project, key)):
+            break
+        after = mapping(made.get("inputs")).get(f"after {before}")
+        if after is not None and after != digest(record(project, before).get("inputs")):
+            break
+        found.append(key)
+        before = key
+    return found
 
 
 def record(project: Project, key: str) -> dict[str, Any]:

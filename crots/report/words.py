@@ -69,7 +69,7 @@ def summarise(result: Result, changes: Changes | None = None) -> ResultSummary:
         changes: source and adapted model compared on target images, where that was done.
     """
     if not result.key:
-        return ResultSummary("unknown", "Nothing is trained yet: there are only the source's labels.")
+        return ResultSummary("unknown", "Nothing is trained on these labels of the source yet.")
     now = result.score(result.key)
     before = next((score for score in result.scores if score.subject != result.key), None)
     summary = _measured(before, now, result) if now else _unmeasured(result)

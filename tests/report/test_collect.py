@@ -37,6 +37,19 @@ def test_facts_of_a_finished_project(project):
     json.dumps(plain_facts(facts))
 
 
+@pytest.mark.parametrize(
+    ("again", "key"), [("adapt-2", "adapt-2"), ("adapt-1", "adapt-1"), ("baseline", "baseline"), ("pseudo-label", "")]
+)
+def test_the_result_is_a_student_that_follows_from_those_before_as_they_are(project, again, key):
+    """A round of an earlier baseline did not change the present one."""
+    path = project.record_path(again)
+    found = json.loads(path.read_text())
+    path.write_text(json.dumps({**found, "inputs": {**found["inputs"], "options": "others"}}))
+    result = result_of(project)
+    assert result.key == key and {score.subject for score in result.scores} <= {"source", "baseline", "adapt-1", key}
+    assert not key or result.scores[-1].subject == key
+
+
 def test_settings_are_those_that_differ(project):
     found = {setting.path: setting for setting in settings_of(project)}
     assert found["data.size"].value == "64x48"

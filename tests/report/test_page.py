@@ -106,7 +106,7 @@ def test_what_is_missing_is_left_out(tmp_path):
 
     project = make_fake_project(tmp_path, until="pseudo-label")
     text = render_page(collect_facts(project))
-    assert "Nothing is trained yet" in text
+    assert "Nothing is trained on these labels of the source yet" in text
     for heading in ("Curves", "Before and after"):
         assert f"<h2>{heading}</h2>" not in text
     assert "<h2>Classes</h2>" in text, "the pseudo-labels have shares"
