@@ -17,6 +17,7 @@ from crots.records import Count, Moment, fits, misfit, parse
 
 Outcome = Literal["completed", "cancelled", "failed"]
 Cause = Literal["", "memory", "not begun"]
+Unit = Literal["images", "steps", "files"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +38,7 @@ class StageStarted(Event):
     """A stage begins, or resumes at step ``resumed_at`` of ``total`` (images or optimiser steps, see ``unit``)."""
 
     total: Count
-    unit: Literal["images", "steps", "files"] = "steps"
+    unit: Unit = "steps"
     resumed_at: Count = 0
     device: str = "cpu"
     options: dict[str, Any] = field(default_factory=dict)

@@ -41,6 +41,11 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+def plural(count: int, noun: str) -> str:
+    """``1 image``, ``2,975 images``."""
+    return f"{count} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def points(gain: float) -> str:
     """A difference of scores of 0..1 in points, with its sign: ``+5.6``; none has no sign."""
     text = f"{100 * gain:+.1f}"

@@ -27,6 +27,7 @@ from crots.opening import Inputs, closed
 from crots.options import IMAGENET
 from crots.project_config import ProjectConfig
 from crots.taxonomy import ClassSet
+from crots.text import plural
 from crots.training.budget import few_to_start
 from crots.trust import code_of, listed
 
@@ -95,7 +96,9 @@ class _Surveyor:
         where = f", split {dataset.split}" if dataset.split else ""
         self.found.facts["target"] = {"layout": dataset.layout, "split": dataset.split, "images": len(dataset)}
         self.found.facts["size"] = str(size)
-        self.found.lines.append(f"target: {len(dataset)} images in {dataset.root} (layout {dataset.layout}{where})")
+        self.found.lines.append(
+            f"target: {plural(len(dataset), 'image')} in {dataset.root} (layout {dataset.layout}{where})"
+        )
         self.found.lines.append(reason)
         self._take(dataset.notes)
         self.found.warnings += [warning.text for warning in self.inputs.pixel_warnings]
@@ -135,7 +138,9 @@ class _Surveyor:
         if dataset is None:
             return None
         self.found.facts["validation"] = {"images": len(dataset), "labels": dataset.labelled}
-        self.found.lines.append(f"validation: {dataset.labelled} labelled images in {dataset.root}, for scoring only")
+        self.found.lines.append(
+            f"validation: {plural(dataset.labelled, 'labelled image')} in {dataset.root}, for scoring only"
+        )
         self._take(note for note in dataset.notes if note.warning or note.kind == "names")
         if self.config.data.val_labels is None:
             folder = os.path.commonpath([sample.label.parent for sample in dataset.samples if sample.label])

@@ -40,6 +40,7 @@ from crots.label_files import read_labels, read_stored
 from crots.rendering import Rendering, use
 from crots.stored_pixels import NoLabelIds
 from crots.taxonomy import ClassSet, count_labels, unique_labels
+from crots.text import plural
 
 _AS_STORED = Rendering()
 Watch = Callable[[int, int], None]
@@ -214,12 +215,15 @@ def _dataset(
         dataset, known = _resolved(dataset, classes, findings)
         classes = classes or known
         where = f", split {dataset.split}" if dataset.split else ""
-        summary.append(f"{dataset.layout} layout{where}: {len(dataset)} images, {dataset.labelled} with labels")
+        summary.append(
+            f"{dataset.layout} layout{where}: {plural(len(dataset), 'image')}, {dataset.labelled} with labels"
+        )
         summary += [note.line for note in dataset.notes if note.kind != "surplus labels"]
         findings.problems += [note.text for note in dataset.notes if note.kind == "surplus labels"]
         if 0 < dataset.labelled < len(dataset):
             lacking = [sample.key for sample in dataset.samples if sample.label is None]
-            findings.problems.append(f"{dataset.root}: {len(lacking)} images have no label ({some(lacking)})")
+            have = "1 image has" if len(lacking) == 1 else f"{len(lacking)} images have"
+            findings.problems.append(f"{dataset.root}: {have} no label ({some(lacking)})")
         _inspect_samples(dataset, known, findings, workers, lambda: _report(watch, findings.counts["images"], total))
         judged = judged and known is not None
     if findings.sizes:

@@ -159,8 +159,9 @@ def _multiples(side: float, multiple: int) -> tuple[int, int]:
 
 
 def _reason(proposal: Size, common: Size, count: int, checked: int, multiple: int) -> str:
-    shape = f"the {checked} images" if count == checked else f"{count} of {checked} images"
-    text = f"working size {proposal}: {shape} checked are shaped like {common}"
+    shape = f"the {checked} images checked" if count == checked else f"{count} of {checked} images checked"
+    shape, are, have = ("the image", "is", "has") if checked == 1 else (shape, "are", "have")
+    text = f"working size {proposal}: {shape} {are} shaped like {common}"
     if common.width * common.height > MOST_PIXELS:
         text += ", scaled down to at most 1024x512 pixels in all"
     if common.width % multiple or common.height % multiple or proposal != common:
@@ -171,4 +172,4 @@ def _reason(proposal: Size, common: Size, count: int, checked: int, multiple: in
             f"; one of its pixels covers {times:.1f} pixels of an image across, so small objects vanish; tiles of "
             f"{tile} keep them"
         )
-    return text if proposal != common else f"working size {proposal}: {shape} checked have it"
+    return text if proposal != common else f"working size {proposal}: {shape} {have} it"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from crots.errors import InputError
-from crots.events import ArtifactWritten, Event, Note, StageStarted
+from crots.events import ArtifactWritten, Event, Note, StageStarted, Unit
 from crots.execution.context import Context, Meter
 from crots.execution.control import Control
 from crots.files import write_text
@@ -63,8 +63,10 @@ def report_events(job: ReportJob, context: Context) -> Iterator[Event]:
         )
     facts = collect_facts(job.project)
     compare = job.images > 0 and bool(facts.result.key)
-    total = min(job.images, facts.target.images) if compare else 0
-    yield StageStarted(stage=context.stage, total=total, unit="images", device=_device(job) if compare else "cpu")
+    # Without a student there is the page alone.
+    total = min(job.images, facts.target.images) if compare else 1
+    unit: Unit = "images" if compare else "files"
+    yield StageStarted(stage=context.stage, total=total, unit=unit, device=_device(job) if compare else "cpu")
     if compare:
         comparison, meter = Comparison(job.project, job.images), Meter(context.stage, total)
         try:

@@ -12,6 +12,7 @@ from crots.folders import HEAD
 from crots.options import TRUST, all_options, with_options_named
 from crots.text import byte_count as byte_count
 from crots.text import duration as duration
+from crots.text import plural as plural
 from crots_studio.models.names import title
 
 # In a list of presets: the options as they are, which may be the defaults or changed ones.
@@ -75,11 +76,6 @@ def _named(option: str) -> str:
 def net_title(net: str) -> str:
     """Returns the name of a network where there is little room: of a saved model's folder its own name."""
     return PurePath(net.removeprefix(HEAD)).name if net.startswith(HEAD) else net
-
-
-def plural(count: int, noun: str) -> str:
-    """``1 image``, ``2,975 images``."""
-    return f"{count} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def listing(names: Sequence[str], room: int = 60) -> str:

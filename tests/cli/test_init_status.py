@@ -272,7 +272,7 @@ def test_unequal_validation_counts(crots, refused, city, words, tmp_path):
     val = ["--val-images", images, "--val-labels", city / "labels" / "val"]
     ran = crots("init", tmp_path / "p", *words, *val)
     assert ran.code == 0 and f"warning: {images}: 1 of 2 images have no label and are not scored" in ran.out
-    assert "validation: 1 labelled images" in ran.out
+    assert "validation: 1 labelled image" in ran.out
     (images / "im2.png").write_bytes((images / "im1.png").read_bytes())
     assert "2 of 3 images" in refused("init", tmp_path / "q", *words, *val)
 

@@ -51,6 +51,11 @@ def _filled(value):
     return np.full((64, 64), value, np.float32)
 
 
+def test_a_report_that_runs_no_model_does_not_speak_of_images(crots, project, tmp_path):
+    ran = crots("report", project, "--images", 0, "--out", tmp_path / "page.html")
+    assert ran.code == 0 and "[report] 1 file" in ran.out and "0 images" not in ran.out, ran
+
+
 def test_it_writes_the_page_and_says_what_changed(crots, project):
     ran = crots("report", project)
     assert ran.code == 0, ran.err

@@ -62,7 +62,7 @@ def test_every_problem_is_named(dataset):
         f"{broken}: broken or truncated",
         "a.png: is 2x2, but its image is 64x32",
         "b.png: found the label ids 9, which class set three does not know",
-        "1 images have no label (c)",
+        "1 image has no label (c)",
     ):
         assert any(words in problem for problem in found.problems), (words, found.problems)
 
@@ -236,7 +236,7 @@ def test_an_image_without_a_label_is_a_problem_however_the_labels_are_named(tmp_
         if name != "d":
             write_labels(tmp_path / "labels" / f"{name}.png", np.zeros((32, 64), np.uint8))
     by_root, named = inspect(tmp_path), inspect(tmp_path / "images", labels=tmp_path / "labels")
-    assert by_root.problems == named.problems == (f"{tmp_path / 'images'}: 1 images have no label (d)",)
+    assert by_root.problems == named.problems == (f"{tmp_path / 'images'}: 1 image has no label (d)",)
     assert named.counts == by_root.counts == {"images": 4, "labels": 3}
     write_labels(tmp_path / "labels" / "e.png", np.zeros((32, 64), np.uint8))
     problems = inspect(tmp_path / "images", labels=tmp_path / "labels").problems

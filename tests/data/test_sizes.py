@@ -115,3 +115,9 @@ def test_a_working_size_that_squeezes_most_images():
     assert squeezed(CAMVID_SIZES, Size(480, 352)) is squeezed(CAMVID_SIZES, Size(640, 480)) is None
     assert squeezed([Size(64, 48)], Size(128, 96)) is None
     assert squeezed([Size(9, 9), Size(9, 9), Size(18, 9)], Size(32, 32)) is None and squeezed([], Size(9, 9)) is None
+
+
+def test_one_image_is_spoken_of_as_one():
+    assert "the image is shaped like 64x48" in propose_size([Size(64, 48)])[1]
+    assert "the image has it" in propose_size([Size(64, 64)])[1]
+    assert "the 2 images checked are shaped like 64x48" in propose_size([Size(64, 48)] * 2)[1]
