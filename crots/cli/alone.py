@@ -51,12 +51,15 @@ def add_data(
     images: bool = True,
     implied_by: str = "",
     without: tuple[str, ...] = (),
+    helps: Mapping[str, str] | None = None,
 ) -> argparse._ArgumentGroup:
-    """Adds the flags of images and classes, under "inputs", and returns that group; see `add_classes`."""
+    """Adds the flags of images and classes, as "inputs", and returns that group; see `add_classes`, `add_options`."""
     group = parser.add_argument_group("inputs")
     without += () if validation else ("val_images", "val_labels", "val_layout", "val_encoding")
     required = ("target",) if images else ()
-    add_options(group, "data", opt.DataOptions, profile, flags=IMAGE_FLAGS, without=without, required=required)
+    add_options(
+        group, "data", opt.DataOptions, profile, flags=IMAGE_FLAGS, helps=helps, without=without, required=required
+    )
     if classes:
         add_classes(group, profile, implied_by=implied_by)
     return group

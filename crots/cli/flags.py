@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import typing
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -48,6 +49,7 @@ def add_options(
     profile: Profile,
     *,
     flags: Mapping[str, str] | None = None,
+    helps: Mapping[str, str] | None = None,
     only: tuple[str, ...] = (),
     without: tuple[str, ...] = (),
     required: tuple[str, ...] = (),
@@ -60,6 +62,7 @@ def add_options(
         options_class: whose options.
         profile: whose defaults the help shows.
         flags: other flags than those of the options, for what an option means in this command.
+        helps: likewise other sentences of help.
         only: the options to add; empty adds all.
         without: options to leave out.
         required: options that must be given.
@@ -68,6 +71,7 @@ def add_options(
         if info.name in without or (only and info.name not in only):
             continue
         flag = (flags or {}).get(info.name, info.flag)
+        info = dataclasses.replace(info, help=(helps or {}).get(info.name, info.help))
         add_option(group, f"{section}.{info.name}", info, flag, profile, required=info.name in required)
 
 

@@ -182,3 +182,12 @@ def test_an_option_that_is_required_cannot_stand_for_nothing(tmp_path, capsys, f
     message = capsys.readouterr().err
     assert f"{flag}: found {value!r}, which stands for no value" in message
     assert ("write ./none" in message) == bool(value)
+
+
+@pytest.mark.parametrize("command", ["train", "baseline"])
+def test_help_of_a_required_flag_does_not_say_what_leaving_it_out_means(crots, command):
+    # Nor that images with labels have none.
+    shown = " ".join(crots(command, "--help").out.split())
+    start, end = shown.index("--net TEXT Network"), shown.index("--out DIR")
+    assert "empty takes" not in shown[start:end] and "'source'" not in shown[start:end]
+    assert ("unlabelled" in shown) == (command == "baseline")

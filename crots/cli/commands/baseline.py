@@ -31,6 +31,12 @@ from crots.events import Event
 from crots.execution.context import Context
 from crots.training_options import BaselineOptions
 
+# No source is given beside it.
+_STUDENT_HELPS = {
+    "net": "Network to train.",
+    "weights": "Start: a weights file, 'imagenet' (the encoder's, downloaded by timm or torchvision), or 'random'.",
+}
+
 
 def configure(parser: Parser, profile: Profile) -> None:
     """Adds the arguments."""
@@ -45,8 +51,9 @@ def configure(parser: Parser, profile: Profile) -> None:
 def add_student(group: argparse._ArgumentGroup, profile: Profile, *, without: tuple[str, ...] = ()) -> None:
     """Adds ``--net`` and ``--weights`` of the network to train."""
     add_options(
-        group, "student", opt.StudentOptions, profile, flags=STUDENT_FLAGS, without=without, required=("net", "weights")
-    )
+        group, "student", opt.StudentOptions, profile, flags=STUDENT_FLAGS, helps=_STUDENT_HELPS, without=without,
+        required=("net", "weights"),
+    )  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:

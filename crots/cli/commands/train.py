@@ -37,7 +37,12 @@ if TYPE_CHECKING:
 
 def configure(parser: Parser, profile: Profile) -> None:
     """Adds the arguments."""
-    group = add_data(parser, profile, validation=True)
+    helps = {
+        "target": "Folder, list file or dataset root with the images.",
+        "layout": "Dataset layout of the folder; auto detects it.",
+        "split": "Split of the dataset, if its layout has splits.",
+    }
+    group = add_data(parser, profile, validation=True, helps=helps)
     add_labels(group, profile)
     # Labels teach the student the target's statistics.
     add_student(group, profile, without=("target_statistics",))
