@@ -125,7 +125,8 @@ def test_an_input_that_does_not_fit_takes_no_earlier_result_back(tmp_path):
     wrong = world.change(project, adapt__batch=3, adapt__accumulate=2)
     events = run(wrong)
     assert ends(events) == {"adapt-1": "failed"} and "accumulate" in events[-1].message
-    assert states(wrong)["adapt-1"] == "stale"
+    status = next(status for status in statuses(wrong) if status.key == "adapt-1")
+    assert status.state == "failed" and status.result and status.keeps_earlier
     # With the options as they were, everything is still there.
     assert set(states(project).values()) == {"done"} and run(project) == []
 
