@@ -75,8 +75,11 @@ class StageFiles:
         return Owned(self.final, self.records / f"{self.key}.files", f"the stage {self.key}")
 
     def read_start(self) -> dict[str, Any] | None:
-        """What was noted when the unfinished work began; None where there is none."""
-        return read_json(self.started)
+        """What was noted when the unfinished work began, without damaged ``inputs``; None where there is none."""
+        started = read_json(self.started)
+        if started is not None and not isinstance(started.get("inputs"), dict):
+            started.pop("inputs", None)
+        return started
 
     def continues(self, inputs: Mapping[str, Any]) -> bool:
         """Whether there is unfinished work that was begun with these inputs and so can be continued."""

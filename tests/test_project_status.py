@@ -573,3 +573,11 @@ def test_what_was_interrupted_with_other_options_is_not_said_to_be_resumed(proje
     assert (status.state, status.done, status.total) == ("interrupted", 0, 0)
     words = "what the interrupted run has done (4 of 10) is not continued: baseline.learning_rate changed"
     assert status.reason == words
+
+
+@pytest.mark.parametrize("damaged", [True, 3, "a", [1], None])
+def test_inputs_that_are_damaged_in_the_note_of_unfinished_work_are_passed_over(project, damaged):
+    project.begin("pseudo-label")
+    path = project.started_path("pseudo-label")
+    write_json(path, {**read_object(path), "inputs": damaged})
+    assert states(project)["pseudo-label"] == "interrupted" and not project.resumable("pseudo-label")
