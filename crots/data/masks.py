@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crots.data.folder_listing import key_of
-from crots.data.naming import composed
+from crots.data.name_words import composed
 from crots.data.spread import evenly_spread
 from crots.errors import InputError
 from crots.image_formats import LABEL_SUFFIXES, opened

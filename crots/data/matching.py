@@ -14,7 +14,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from difflib import SequenceMatcher
 from pathlib import Path
 
-from crots.data.naming import Undecided, composed, learned_pairs, shared_folders, turned_word
+from crots.data.name_forms import shared_folders
+from crots.data.name_words import composed, turned_word
+from crots.data.naming import Undecided, learned_pairs
 from crots.errors import InputError
 from crots.image_formats import IMAGE_SUFFIXES
 
