@@ -459,4 +459,15 @@ def read_choice(path: Path) -> dict[str, Any] | None:
     Raises:
         InputError: it is damaged.
     """
-    return cast(dict[str, Any] | None, read_as(path, _Choice, remedy=_CHOICE_REMEDY))
+    choice = cast(dict[str, Any] | None, read_as(path, _Choice, remedy=_CHOICE_REMEDY))
+    if choice is not None:
+        choice.setdefault("problem", _unnoted_problem(choice))
+    return choice
+
+
+def _unnoted_problem(choice: Mapping[str, Any]) -> str:
+    """What is wrong with what was kept, where an earlier version noted only what had led to it."""
+    if choice.get("given_up"):
+        step = choice.get("kept", 0)
+        return f"went back to the checkpoint of step {step}" if step else "went back to its start"
+    return "has not learnt the pseudo-labels" if choice.get("useless") else ""

@@ -266,6 +266,22 @@ def test_status_says_which_checkpoint_was_kept_and_its_score(project):
     assert status["adapt-1"].by_labels and not status["adapt-1"].problem
 
 
+@pytest.mark.parametrize(
+    ("noted", "problem"),
+    [
+        ({"given_up": "a class is lost", "kept": 0}, "went back to its start"),
+        ({"given_up": "a class is lost", "kept": 40}, "went back to the checkpoint of step 40"),
+        ({"given_up": "", "useless": True, "kept": 90}, "has not learnt the pseudo-labels"),
+        ({"given_up": "", "useless": False, "kept": 90}, ""),
+        ({"given_up": "a class is lost", "kept": 0, "problem": "ended with warnings"}, "ended with warnings"),
+    ],
+)
+def test_a_round_of_an_earlier_version_that_noted_no_problem_is_not_simply_done(project, noted, problem):
+    complete(project, "pseudo-label")
+    choose(project, "baseline", words="what happened", **noted)
+    assert {status.key: status.problem for status in statuses(project)}["baseline"] == problem
+
+
 def test_reasons_are_given_one_by_one_too(project):
     waiting = statuses(project)[1]
     assert waiting.waits_for == (("pseudo-label", "ready"),) and waiting.reason == "pseudo-label is ready"
