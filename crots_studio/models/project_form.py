@@ -128,6 +128,20 @@ TITLES = {name: option_title(name) for name in DEPENDS}
 _NEEDED = {"data.target": "choose the target images in Set-up", "source": "choose a source in Set-up"}
 
 
+def fault(findings: Mapping[str, Finding]) -> str:
+    """The first thing to mend before a stage can run; empty if nothing that was found keeps it from running."""
+    for name in ORDER:
+        finding = findings.get(name)
+        if finding == STILL_TO_BE_MADE:
+            return finding.text
+        if finding is not None and finding.level == "bad":
+            named = finding.text.lower().startswith(TITLES[name].lower())
+            return finding.text if named else f"{TITLES[name]}: {finding.text}"
+        if finding is not None and finding.level == "empty" and name in _NEEDED:
+            return _NEEDED[name]
+    return ""
+
+
 class ProjectForm:
     """Findings by check, with the option values that they were made for."""
 
@@ -176,15 +190,8 @@ class ProjectForm:
     @property
     def blocker(self) -> str:
         """The reason why Run cannot start; empty if it can."""
-        for name in ORDER:
-            finding = self.findings.get(name)
-            if finding is None or finding.level == "checking":
-                continue
-            if finding.level == "bad":
-                named = finding.text.lower().startswith(TITLES[name].lower())
-                return finding.text if named else f"{TITLES[name]}: {finding.text}"
-            if finding.level == "empty" and name in _NEEDED:
-                return _NEEDED[name]
+        if found := fault(self.findings):
+            return found
         if not self.findings or any(finding.level == "checking" for finding in self.findings.values()):
             return "checking the project ..."
         return ""

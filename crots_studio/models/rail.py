@@ -14,7 +14,7 @@ from crots.report.results import SOURCE
 from crots_studio.models.history import History, StageHistory
 from crots_studio.models.names import title
 from crots_studio.models.outlook import FINISHED, NEEDLESS
-from crots_studio.models.project_form import Finding
+from crots_studio.models.project_form import Finding, fault
 from crots_studio.models.run_state import RunState
 from crots_studio.models.words import duration, in_window, option_title, plural
 
@@ -86,25 +86,25 @@ def rail_rows(
     Args:
         status: of `Project.status`.
         run: the active run.
-        findings: what was found of the fields ``data.target`` and ``source``.
+        findings: of Set-up, by check.
         history: knows of what a demonstration does before its project's own stages.
     """
-    named = (("target", "data.target"), ("source", "source"))
-    inputs = [_input_row(key, findings.get(name)) for key, name in named]
+    inputs = [_input_row(key, findings.get(name)) for key, name in (("target", "data.target"), ("source", "source"))]
     keys = {stage.key for stage in status}
     own = [_own_stage(stage) for key, stage in history.stages.items() if key in DEMO_STAGES and key not in keys]
-    lacking = [INPUTS[key] for key, name in named if name in findings and findings[name].level in ("bad", "empty")]
     # As in the other panels, also where a stage or the evaluation is stale; until then, what its training measured.
     scored = history.evaluated()
-    stages = [_without_inputs(_stage_row(stage, run, scored), lacking) for stage in status]
+    stages = [_unless_blocked(_stage_row(stage, run, scored), fault(findings)) for stage in status]
     return [*(_stage_row(stage, run) for stage in own), *inputs, *stages]
 
 
-def _without_inputs(row: RailRow, lacking: Sequence[str]) -> RailRow:
-    """Without inputs the first stage is not ready, though the project, which only knows stages, says so."""
-    if row.state != "ready" or not lacking:
-        return row
-    return dataclasses.replace(row, state="waiting", text="waiting", reason=f"not chosen yet: {', '.join(lacking)}")
+def _unless_blocked(row: RailRow, reason: str) -> RailRow:
+    """What Set-up keeps from running is not ready, though the project, which only knows stages, says so."""
+    return (
+        dataclasses.replace(row, state="waiting", text="waiting", reason=reason)
+        if row.state == "ready" and reason
+        else row
+    )
 
 
 def problem_of(stage: StageStatus, scored: Mapping[str, float]) -> str:

@@ -2,6 +2,8 @@
 
 import time
 
+import pytest
+
 from crots.differences import Change
 from crots.eventlog import EventLog
 from crots.events import Evaluated, Progress, StageFinished, StageStarted
@@ -12,7 +14,7 @@ from crots.taxonomy import load_class_set
 from crots_studio.models.history import History
 from crots_studio.models.iou import ClassLook, Scores, make_class_table
 from crots_studio.models.monitor_tiles import miou_tile
-from crots_studio.models.project_form import Finding
+from crots_studio.models.project_form import STILL_TO_BE_MADE, Finding
 from crots_studio.models.rail import next_stage, rail_rows, reason_text, summary
 from crots_studio.models.run_state import RunState
 from crots_studio.models.runs import read_runs
@@ -127,9 +129,21 @@ def test_nothing_is_ready_without_its_inputs():
             "pseudo-label"
         ]
         assert row.state == state
-    findings = {"source": Finding("empty", "")}
+
+
+@pytest.mark.parametrize(
+    ("findings", "reason"),
+    [
+        ({"source": Finding("empty", "")}, "choose a source in Set-up"),
+        ({"data.target": Finding("bad", "/photographs is missing")}, "Target images: /photographs is missing"),
+        ({"student": Finding("bad", "no weights")}, "Student: no weights"),
+        ({"data.target": STILL_TO_BE_MADE}, "Created when the demonstration runs."),
+    ],
+)
+def test_what_keeps_run_from_starting_keeps_the_first_stage_from_being_ready(findings, reason):
+    """Whichever step of Set-up it is in."""
     row = by_key(rows(StageStatus("pseudo-label", "ready"), findings=findings))["pseudo-label"]
-    assert row.reason == "not chosen yet: Source"
+    assert (row.text, row.reason, row.look) == ("waiting", reason, "waiting")
 
 
 def test_reasons_use_the_words_of_the_window():
