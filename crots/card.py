@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ MOST_CARD = 16 * 10**6
 MOST_OVERLAP = 0.5
 # Bytes of the list of tensors at the head of a safetensors file, as the format itself bounds it.
 _MOST_HEADER = 100 * 10**6
+_UNNAMED = re.compile(r"LABEL_\d+")
 
 
 @dataclass(frozen=True)
@@ -171,6 +173,42 @@ def _size(found: object) -> Size:
         most = f"{limits.current().max_megapixels:g} megapixels (--max-megapixels)"
         raise _misfit("size", found, f"sides of at least 1 and at most {most}")
     return Size(*found)
+
+
+def unnamed(names: Any) -> bool:
+    """Whether classes only have the placeholder names of transformers."""
+    return all(isinstance(name, str) and _UNNAMED.fullmatch(name) for name in names)
+
+
+def check_classes(
+    card: ModelCard,
+    path: Path | str,
+    classes: ClassSet,
+    field: str,
+    remedy: str = "leave the class set out to take the file's own, or give the one it was trained with",
+) -> None:
+    """Refuses a class set that is not the one a file names.
+
+    Args:
+        card: of the file.
+        path: the file, for errors.
+        classes: those given for it; names for as many classes that have none fit too.
+        field: the option that gives them.
+        remedy: what to do.
+
+    Raises:
+        InputError: the names or their order differ.
+    """
+    own, given = card.class_set.names, classes.names
+    if given == own or (len(given) == len(own) and unnamed(own)):
+        return
+    place = next((place for place, (one, other) in enumerate(zip(own, given, strict=False)) if one != other), 0)
+    differ = f", and its class {place} is {own[place]}, not {given[place]}" if len(own) == len(given) else ""
+    raise InputError(
+        f"{path} is for {len(own)} classes ({', '.join(own[:4])} ...), the class set {classes.name} has {len(given)}"
+        f"{differ}; {remedy}",
+        field=field,
+    )
 
 
 def read_card(card: object, path: Path) -> ModelCard:

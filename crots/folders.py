@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from crots.artefacts import CONFIG_NAME, STUDENT
-from crots.card import IMAGENET, ModelCard, Normalisation, read_card
+from crots.card import IMAGENET, ModelCard, Normalisation, read_card, unnamed
 from crots.config import Size
 from crots.errors import InputError
 from crots.files import is_file, is_pointer, write_json
@@ -55,7 +55,6 @@ MODEL_CLASSES = (
 _FOLDER_NETS = (HEAD, "smp:")
 # The weights of a folder in parts, or as a pickle, and the lists of such parts.
 _PART = re.compile(r"(?:pytorch_)?model[-.].*(?:safetensors|bin|json)|pytorch_model\.bin")
-_UNNAMED = re.compile(r"LABEL_\d+")
 _REMEDY = "copy the model's folder again"
 _SIZE = Size(512, 512)
 _LARGEST_SIDE = 4096
@@ -301,11 +300,6 @@ def class_names(config: dict[str, Any], folder: Path) -> list[str]:
         names = ["LABEL_0", "LABEL_1"] if unnamed(names) else ["background", *names]
     # Names may repeat, as in ADE20K.
     return [name if names.index(name) == number else f"{name} ({number})" for number, name in enumerate(names)]
-
-
-def unnamed(names: Any) -> bool:
-    """Whether classes only have the placeholder names of transformers."""
-    return all(isinstance(name, str) and _UNNAMED.fullmatch(name) for name in names)
 
 
 def _of_albumentations(folder: Path) -> Normalisation:

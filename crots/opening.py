@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crots import rendering
-from crots.card import ModelCard, file_card
+from crots.card import ModelCard, check_classes, file_card, unnamed
 from crots.class_files import shipped_name
 from crots.class_maps import ClassMap, class_map_source, class_map_target, identity_map, load_class_map
 from crots.config import Size
@@ -26,7 +26,7 @@ from crots.data.tiles import Tiling
 from crots.errors import InputError
 from crots.events import Remark
 from crots.files import expanded, file_or_name
-from crots.folders import check_student, check_whole, folder_card, is_model_folder, unnamed, why_no_model
+from crots.folders import check_student, check_whole, folder_card, is_model_folder, why_no_model
 from crots.methods.patches import cell_size
 from crots.methods.rare import asked_rare
 from crots.nets.checkpoint_cards import checkpoint_card
@@ -142,14 +142,19 @@ class Inputs:
         """The source's classes: those named, else the class map's, else the source file's own, else the target's.
 
         Raises:
-            InputError: there is no such class set or class map.
+            InputError: there is no such class set or class map, or the source's file names other classes.
         """
-        task = self.config.task
+        task, card = self.config.task, self.source_card
+        file = str(self.config.source.file)
         if task.source_classes:
-            return load_class_set(file_or_name(task.source_classes, self.root))
-        if task.class_map and (named := class_map_source(file_or_name(task.class_map, self.root))) is not None:
+            named = load_class_set(file_or_name(task.source_classes, self.root))
+            if card is not None:
+                check_classes(card, file, named, "task.source_classes")
             return named
-        card = self.source_card
+        if task.class_map and (mapped := class_map_source(file_or_name(task.class_map, self.root))) is not None:
+            if card is not None:
+                check_classes(card, file, mapped, "task.class_map", "give a class map from the file's classes")
+            return mapped
         if card is not None and unnamed(card.classes["names"]):
             raise InputError(
                 f"{self.config.source.file}: its {len(card.classes['names'])} classes have no names; give the class "

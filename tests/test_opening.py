@@ -93,6 +93,26 @@ def test_a_file_brings_its_own_classes_where_no_others_are_named(opened, model):
     assert not inputs.source_fits_student
 
 
+@pytest.mark.parametrize(
+    ("settings", "field", "says"),
+    [
+        ({"task__source_classes": "camvid"}, "task.source_classes", "the class set camvid has 11; leave the class set"),
+        ({"task__source_classes": "cityscapes", "task__classes": "cityscapes"}, "task.source_classes", "has 19; leave"),
+        ({"task__source_classes": "swapped.toml"}, "task.source_classes", "its class 1 is pavement, not building"),
+        ({"task__class_map": "cityscapes-to-camvid", "task__classes": "camvid"}, "task.class_map", "give a class map"),
+    ],
+)
+def test_classes_that_the_sources_file_contradicts_are_refused_before_a_run(
+    opened, tmp_path, model, settings, field, says
+):
+    names = list(model.card.class_set.names)
+    names[1], names[2] = names[2], names[1]
+    (tmp_path / "swapped.toml").write_text(f'name = "swapped"\nclasses = {names}\n')
+    with pytest.raises(InputError, match=says) as refused:
+        _ = opened(source__file="model.safetensors", **settings).source_classes
+    assert refused.value.field == field
+
+
 def test_a_card_cannot_name_code_that_the_options_do_not(opened, tmp_path, model):
     import dataclasses
 

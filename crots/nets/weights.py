@@ -18,11 +18,11 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from crots.card import CARD_KEY, ModelCard, Normalisation
+from crots.card import CARD_KEY, ModelCard, Normalisation, check_classes, unnamed
 from crots.config import Size
 from crots.errors import InputError
 from crots.files import atomic_path, disk_file
-from crots.folders import check_whole, unnamed
+from crots.folders import check_whole
 from crots.limits import check_claim
 from crots.nets.forms import Fitted, fit, grouped
 from crots.nets.model import Model, create_model
@@ -373,14 +373,8 @@ def agreed_card(card: ModelCard, path: Path, *, net: str | None, classes: ClassS
     """
     if net and net != card.net:
         raise InputError(f"{path} holds a {card.net}, but the option names {net}; leave the network out", field="net")
-    names = card.class_set.names
-    nameless = classes is not None and len(classes) == len(names) and unnamed(names)
-    if classes is not None and classes.names != names and not nameless:
-        raise InputError(
-            f"{path} is for {len(names)} classes ({', '.join(names[:4])} ...), the class set {classes.name} has "
-            f"{len(classes)} ({', '.join(classes.names[:4])} ...); give the class set it was trained with",
-            field="classes",
-        )
+    if classes is not None:
+        check_classes(card, path, classes, "classes")
     return card
 
 

@@ -138,6 +138,15 @@ def test_a_project_takes_net_and_classes_of_a_checkpoint_without_torch(pictures,
     assert project.config.task.classes == "classes-of-a-stranger.toml"
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_a_project_is_not_made_with_other_classes_than_the_source_names(refused, pictures, form):
+    words = ["--target", pictures / "images", "--source", write_model(pictures, form)]
+    other = ["--classes", "cityscapes", "--source-classes", "cityscapes"]
+    message = refused("init", pictures / "p", *words, *other)
+    assert "is for 2 classes (street, rest ...), the class set cityscapes has 19" in message
+    assert not (pictures / "p").exists()
+
+
 @pytest.mark.safety
 def test_a_damaged_checkpoint_has_a_card_or_none(tmp_path):
     whole = write_model(tmp_path, "legacy checkpoint").read_bytes()

@@ -112,10 +112,10 @@ def round_ended(config: ProjectConfig, out: Path) -> str:
 def _events(
     desk: Desk, context: Context, *, args: argparse.Namespace, student: Path, claimed: Claim
 ) -> Iterator[Event]:
+    from crots.card import unnamed
     from crots.cli.inputs import find_pseudo_labels, readable
     from crots.cli.models import open_model
     from crots.data.tiles import in_parts
-    from crots.folders import unnamed
     from crots.opening import Inputs
     from crots.stages.adapt import AdaptJob, adapt_student
     from crots.stages.project_stages import settle_round, training_run
