@@ -37,6 +37,8 @@ UNFINISHED = "unfinished"
 CONTINUED_FROM = (CHECKPOINT, BEST)
 _RECORD_REMEDY = "delete it and run again; the stage is run again"
 _OF_A_ROUND = "the previous round "
+# Why no patches are cut where no round follows.
+NO_PATCHES = "only rounds train on hard patches, and none is needed"
 _CHOICE_REMEDY = "delete it; it only says why this checkpoint was kept"
 
 
@@ -242,7 +244,7 @@ class Project:
         if key != "mine":
             return ""
         if len(trained) == 1:
-            return "only rounds train on hard patches, and none is needed"
+            return NO_PATCHES
         return "" if self.config.adapt.patches else "`adapt.patches` is false, so that no round trains on hard patches"
 
     def choice(self, key: str) -> dict[str, Any] | None:

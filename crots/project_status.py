@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
@@ -76,6 +76,17 @@ def statuses(project: Project, *, busy: bool | None = None) -> list[StageStatus]
     return result
 
 
+def waiting(key: str, waits_for: Sequence[tuple[str, State]]) -> StageStatus:
+    """Returns the status of a stage that waits for others.
+
+    Args:
+        key: of the stage.
+        waits_for: the others, and their states.
+    """
+    words = "; ".join(f"{name} is {state}" for name, state in waits_for)
+    return StageStatus(key, "waiting", words, waits_for=tuple(waits_for))
+
+
 class _States:
     """What the states of all stages are read from."""
 
@@ -108,8 +119,7 @@ class _States:
             return latest
         waits_for = tuple((name, before[name]) for name in project.upstream(key) if before.get(name) in _NOT_DONE)
         if waits_for:
-            words = "; ".join(f"{name} is {state}" for name, state in waits_for)
-            return StageStatus(key, "waiting", words, waits_for=waits_for)
+            return waiting(key, waits_for)
         missing = ", ".join(f"{path} is missing" for path in project.dependencies.missing(key))
         return latest or StageStatus(key, "ready", missing)
 

@@ -12,9 +12,9 @@ from PySide6.QtWidgets import QMainWindow, QMenu
 
 from crots.config import describe
 from crots.options import SECTIONS
+from crots.outlook import to_run
 from crots_studio.actions import ProjectActions
 from crots_studio.icons import icon
-from crots_studio.models.outlook import to_run
 from crots_studio.models.palette import PaletteEntry
 from crots_studio.models.words import option_title, section_title
 from crots_studio.plain import plain_tooltip

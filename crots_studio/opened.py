@@ -13,6 +13,7 @@ from PySide6.QtCore import QObject, Signal
 from crots.errors import CrotsError
 from crots.estimate.facts import Estimate, known_estimate
 from crots.eventlog import running
+from crots.outlook import decides_rounds, outlook
 from crots.project import Project
 from crots.project_config import ProjectConfig, override
 from crots.project_status import StageStatus, statuses
@@ -20,7 +21,6 @@ from crots.trust import Code, with_trust
 from crots_studio.background.errands import Errands
 from crots_studio.models import class_map
 from crots_studio.models.history import History
-from crots_studio.models.outlook import StudentStart, decides_rounds, outlook
 from crots_studio.models.project_changes import (
     MergedChanges,
     Values,
@@ -31,6 +31,7 @@ from crots_studio.models.project_changes import (
     with_values,
 )
 from crots_studio.models.project_file import Foreign, ProjectFile
+from crots_studio.models.student_start import StudentStart
 from crots_studio.models.undo import Step, UndoStack
 from crots_studio.models.words import fault_text
 from crots_studio.settings import Settings

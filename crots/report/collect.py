@@ -24,9 +24,10 @@ from crots.images import image_size
 from crots.notes import RunNote, read_notes, stage_notes
 from crots.opening import Inputs
 from crots.options import SECTIONS
+from crots.outlook import foreseen
 from crots.project import Project
 from crots.project_config import config_values
-from crots.project_status import StageStatus, statuses
+from crots.project_status import StageStatus
 from crots.records import read_json
 from crots.report.curves import StageLog, stage_logs
 from crots.report.facts import ClassFacts, Facts, FileFact, Setting, SourceFacts, StageCurves, StageFacts, TargetFacts
@@ -152,7 +153,7 @@ class _Collector:
                 changed=bool(status.changes),
             )
 
-        return tuple(map(facts, statuses(self._project)))
+        return tuple(map(facts, foreseen(self._project)))
 
     def _shares(self, classes: ClassFacts | None) -> dict[str, float]:
         path = self._project.stage_folder("pseudo-label") / STATISTICS

@@ -15,12 +15,13 @@ from crots.errors import CrotsError
 from crots.eventlog import running
 from crots.files import exists
 from crots.images import read_image, resize_image
+from crots.outlook import NEEDLESS, outlook
 from crots.project import CONFIG_NAME, Project
 from crots.project_status import statuses
 from crots.records import is_safe_key, parse
 from crots.report.results import SOURCE, result_of
 from crots_studio.models.listing import target_dataset
-from crots_studio.models.outlook import NEEDLESS, StudentStart, outlook
+from crots_studio.models.student_start import StudentStart
 from crots_studio.models.words import fault_text
 
 PICTURE = Size(width=128, height=72)

@@ -9,11 +9,11 @@ from types import MappingProxyType
 
 from crots.artefacts import CORRECTIONS
 from crots.differences import Change
+from crots.outlook import FINISHED, NEEDLESS
 from crots.project_status import StageStatus, State
 from crots.report.results import SOURCE
 from crots_studio.models.history import History, StageHistory
 from crots_studio.models.names import title
-from crots_studio.models.outlook import FINISHED, NEEDLESS
 from crots_studio.models.project_form import Finding, fault
 from crots_studio.models.run_state import RunState
 from crots_studio.models.words import duration, in_window, option_title, plural

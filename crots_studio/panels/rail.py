@@ -20,10 +20,10 @@ from PySide6.QtWidgets import (
 )
 
 from crots.artefacts import is_round
+from crots.outlook import NEEDLESS
 from crots_studio import theme
 from crots_studio.icons import icon
 from crots_studio.icons import paint as paint_icon
-from crots_studio.models.outlook import NEEDLESS
 from crots_studio.models.project_form import ProjectForm
 from crots_studio.models.rail import INPUTS, RailRow, looking_rows, next_stage, rail_rows, summary
 from crots_studio.plain import Label, plain_tooltip

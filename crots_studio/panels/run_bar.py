@@ -14,10 +14,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from crots.outlook import FINISHED, may_be_fewer, to_run
 from crots_studio.devices import Device, find_devices, gpu_memory
 from crots_studio.icons import icon
 from crots_studio.models.names import title
-from crots_studio.models.outlook import FINISHED, may_be_fewer, to_run
 from crots_studio.models.rail import DEMO_STAGES, problem_of
 from crots_studio.models.words import byte_count, plural
 from crots_studio.panels.run_estimate import RunEstimate

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtWidgets import QToolButton, QWidget
 
-from crots_studio.models.outlook import to_run
+from crots.outlook import to_run
 from crots_studio.plain import plain_tooltip
 from crots_studio.runs.run import RunRequest
 from crots_studio.session import Session

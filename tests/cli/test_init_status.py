@@ -76,6 +76,14 @@ def test_round_trip(crots, city, words, tmp_path):
     }  # fmt: skip
 
 
+def test_rounds_that_a_fresh_student_will_not_need_do_not_wait(crots, words, tmp_path):
+    assert crots("init", tmp_path / "p", *words, "--set", "student.weights=random").code == 0
+    stages = json.loads(crots("status", tmp_path / "p", "--json").out)["stages"]
+    states = {row["stage"]: row["state"] for row in stages}
+    assert states["adapt-1"] == states["mine"] == "not needed" and states["baseline"] == states["export"] == "waiting"
+    assert "adapt-1: not needed" in crots("inspect", tmp_path / "p").out
+
+
 def test_paths_become_absolute(crots, city, weights, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (city / "images" / "train").rename(tmp_path / "photos")

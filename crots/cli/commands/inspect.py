@@ -14,8 +14,8 @@ from crots.cli.terminal import say, say_json, use_flags
 from crots.config import Profile
 from crots.errors import InputError
 from crots.folders import is_model_folder
+from crots.outlook import foreseen
 from crots.project import CONFIG_NAME, Project
-from crots.project_status import statuses
 
 MODEL_SUFFIXES = (
     ".pth", ".pt", ".pt2", ".ckpt", ".bin", ".pkl", ".safetensors", ".onnx",
@@ -74,7 +74,7 @@ def _inspect(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _inspect_project(path: Path) -> dict[str, Any]:
-    stages = statuses(Project.open(path))
+    stages = foreseen(Project.open(path))
     lines = [f"{status.key}: {status.state}" + (f" ({status.reason})" if status.reason else "") for status in stages]
     problems = [f"{status.key} failed: {status.reason}" for status in stages if status.state == "failed"]
     return {"path": str(path), "kind": "project", "summary": lines, "counts": {}, "problems": problems}

@@ -15,8 +15,9 @@ from crots.cli.tables import Table, duration, percent
 from crots.cli.terminal import say, say_json
 from crots.config import Profile
 from crots.notes import RunNote, read_notes, stage_notes
+from crots.outlook import foreseen
 from crots.project import Project
-from crots.project_status import StageStatus, statuses
+from crots.project_status import StageStatus
 from crots.records import read_as
 from crots.report.results import SOURCE, is_evaluated
 
@@ -39,7 +40,7 @@ def configure(parser: Parser, profile: Profile) -> None:
 def run(args: argparse.Namespace) -> int:
     """Shows the stages."""
     project = Project.open(args.project)
-    rows = [row(project, status) for status in statuses(project)]
+    rows = [row(project, status) for status in foreseen(project)]
     own, noted = read_notes(project.folder).project, stage_notes(project.folder, project.events_path)
     if args.json:
         for found in rows:

@@ -11,10 +11,10 @@ from PySide6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QPushBu
 
 from crots.errors import InputError
 from crots.methods.rare import ClassStatistics
+from crots.outlook import NEEDLESS
 from crots.project_status import StageStatus
 from crots.taxonomy import ClassSet
 from crots.training.patch_set import PatchCorrections
-from crots_studio.models.outlook import NEEDLESS
 from crots_studio.models.patch_gallery import PatchGallery, class_rows, rare_now, rare_option
 from crots_studio.models.rail import reason_text
 from crots_studio.models.words import fault_text

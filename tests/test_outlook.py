@@ -2,17 +2,16 @@
 
 import pytest
 
+from crots.outlook import foreseen, may_be_fewer, outlook, to_run
 from crots.project import Project
 from crots.project_config import override
 from crots.project_status import statuses
 from crots.training_options import NO_ROUND
-from crots_studio.models import outlook as model
-from crots_studio.models.outlook import StudentStart, may_be_fewer, outlook, to_run
-from tests.studio.fake_project import make_fake_project, write_placeholder_model
+from tests.studio.fake_project import make_fake_project
 
 
 def seen(project):
-    return outlook(project, statuses(project, busy=False), StudentStart().known(project))
+    return foreseen(project, busy=False)
 
 
 def keys(project):
@@ -34,26 +33,13 @@ def test_a_student_that_starts_afresh_has_no_rounds_to_run(tmp_path, weights):
     rounds = {stage.key: stage for stage in seen(project)}
     assert rounds["adapt-1"].state == rounds["mine"].state == "not needed"
     assert rounds["adapt-2"].reason == NO_ROUND
+    assert rounds["export"].waits_for == (("baseline", "waiting"),), "and not for rounds that are not needed"
 
 
 def test_rounds_that_the_user_asked_for_are_run(tmp_path):
     project = changed(make_fake_project(tmp_path, until="pseudo-label"), adapt__stop_rounds="false")
     assert keys(project) == ["baseline", "mine", "adapt-1", "adapt-2", "evaluate", "export"]
     assert not may_be_fewer(project, seen(project))
-
-
-def test_a_student_with_the_source_s_weights_runs_as_many_rounds_as_help(tmp_path):
-    project = make_fake_project(tmp_path, until="")
-    write_placeholder_model(tmp_path / "source.safetensors", model.Inputs(project.config, project.folder).classes)
-    project = changed(
-        project,
-        source__predictions="none",
-        source__confidence="none",
-        source__file=str(tmp_path / "source.safetensors"),
-        student__weights="source",
-    )
-    assert StudentStart().known(project) == "trained"
-    assert len(keys(project)) == 7 and may_be_fewer(project, seen(project))
 
 
 def test_what_a_baseline_that_is_there_has_decided_holds(tmp_path):
@@ -79,24 +65,8 @@ def test_a_baseline_that_runs_anew_may_need_rounds_after_all(tmp_path):
     assert may_be_fewer(stale, found)
 
 
-def test_a_file_of_weights_is_read_once(tmp_path, monkeypatch):
-    project = make_fake_project(tmp_path, until="")
-    (tmp_path / "weights.pth").write_bytes(b"weights")
-    project, start = changed(project, student__weights=str(tmp_path / "weights.pth")), StudentStart()
-    assert start.known(project) is None and start.unread(project)
-    reads = []
-    monkeypatch.setattr(model.Inputs, "start", property(lambda self: reads.append(self) or "pretrained"))
-    start.read(project)
-    assert start.known(project) == "pretrained" and not start.unread(project) and len(reads) == 1
-    (tmp_path / "weights.pth").write_bytes(b"other weights")
-    assert start.known(project) is None and start.unread(project)
-
-
-def test_a_file_that_cannot_be_read_is_not_read_for_ever(tmp_path):
-    project = make_fake_project(tmp_path, until="")
-    (tmp_path / "weights.pth").write_bytes(b"no weights")
-    project, start = changed(project, student__weights=str(tmp_path / "weights.pth")), StudentStart()
-    start.read(project)
-    assert start.known(project) is None and not start.unread(project)
-    gone = changed(project, student__weights=str(tmp_path / "gone.pth"))
-    assert start.known(gone) is None and not start.unread(gone), "Set-up says so"
+@pytest.mark.parametrize("until", ["", "pseudo-label", "baseline"])
+def test_patches_that_were_asked_not_to_be_cut_wait_for_nothing(tmp_path, until):
+    project = changed(make_fake_project(tmp_path, until=until), adapt__patches="false", student__weights="source")
+    found = {stage.key: stage for stage in seen(project)}
+    assert found["mine"].state == "not needed" and "`adapt.patches` is false" in found["mine"].reason
