@@ -20,7 +20,7 @@ from crots.errors import InputError
 from crots.images import image_size
 from crots.label_files import as_confidence, read_grey, read_labels, resize_labels
 from crots.methods.patches import drop_unsure
-from crots.taxonomy import ClassSet
+from crots.taxonomy import ClassSet, label_dtype
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class PseudoLabels:
         """
         original = self.label_path(key)
         path = self._corrected_path(key) or original
-        labels = self._map(path, read_labels)
+        labels = self._ids(path)
         if path != original and labels.shape != tuple(reversed(image_size(original))):
             # Repainted before the working size changed.
             labels = resize_labels(labels, image_size(original))
@@ -101,10 +101,15 @@ class PseudoLabels:
         """Returns where the user changed the labels of an image or a part, (H, W) bool; None if nowhere."""
         if self._corrected_path(key) is None:
             return None
-        before = self._map(self.label_path(key), read_labels)
+        before = self._ids(self.label_path(key))
         before = before if window is None else cut_map(before, window, self.classes.ignore)
         changed: Array = self.read(key, window=window) != before
         return changed
+
+    def _ids(self, path: Path) -> Array:
+        # In a class set of 16 bits, the ids of one image may fit into 8, which cannot hold ignore.
+        labels = self._map(path, read_labels)
+        return np.asarray(labels, np.promote_types(labels.dtype, label_dtype(self.classes)))
 
     def _map(self, path: Path, read: Callable[[Path], Array]) -> Array:
         return read(path) if self.cache is None else self.cache.map_of(path, read)

@@ -19,7 +19,7 @@ from crots.label_files import read_labels
 from crots.methods.patches import rarity_weights
 from crots.ownership import check_place
 from crots.records import Count, Digits, Key, read_as
-from crots.taxonomy import ClassSet
+from crots.taxonomy import ClassSet, label_dtype
 
 _REMEDY = "repair it, or move it away: without it no patch counts as corrected"
 
@@ -150,7 +150,10 @@ class PatchSet:
         return counts
 
     def _labels(self, name: str) -> Array:
-        labels = self.corrections.applied(name, read_labels(self.folder / PATCH_LABELS / f"{name}.png"))
+        stored = read_labels(self.folder / PATCH_LABELS / f"{name}.png")
+        # A correction may name a class that the type of the other ids cannot hold.
+        wide = np.promote_types(stored.dtype, label_dtype(self.classes))
+        labels = self.corrections.applied(name, stored.astype(wide, copy=False))
         wrong = labels[(labels >= len(self.classes)) & (labels != self.classes.ignore)]
         if wrong.size:
             raise InputError(
