@@ -180,10 +180,12 @@ class _Fitting:
     def shrink_crops(self) -> None:
         """Uses smaller crops where they save time."""
         net = self._bench.student_net
-        multiple = net_info(net, trust=self._bench.trusts(net)).multiple
+        info = net_info(net, trust=self._bench.trusts(net))
+        if info.fixed:
+            return
         for share, group in itertools.product(CROPS, self._open("crop")):
             first = self._keys(group)[0]
-            crop = crop_of(self._bench.size, multiple, share)
+            crop = crop_of(self._bench.size, info.multiple, share)
             smaller = crop.width * crop.height < self.stages[first].pixels
             if self._now.seconds <= self._room or not smaller:
                 continue

@@ -29,7 +29,7 @@ from crots.nets.model import Model
 from crots.project import Project
 from crots.stages.adapt import AdaptLearner
 from crots.stages.baseline import BaselineLearner, refresh_steps
-from crots.stages.project_stages import label_job, settle, settle_round
+from crots.stages.project_stages import label_job, settle, settle_round, takes_patches
 from crots.stages.pseudo_label import LabelWriter
 from crots.stages.workbench import Workbench
 from crots.taxonomy import ClassSet
@@ -218,7 +218,7 @@ class Trial:
         options = settle_round(bench, bench.config.adapt, student, len(samples), from_source=from_source)
         bench.check_training(student, options, [bench.size])
         patches = None
-        if options.patches:
+        if takes_patches(options, student):
             rows, columns = cell_size(bench.size.height, bench.size.width, bench.config.mine.grid)
             patches = TrialPatches(Path(), (f"{rows}x{columns}",), bench.classes)
         learner = AdaptLearner(

@@ -167,6 +167,7 @@ def settle(
         size=bench.size,
         device=bench.engine.device.type,
         multiple=student.info.multiple,
+        fixed=student.info.fixed is not None,
         share=share,
     )
     if found.steps != options.steps:
@@ -202,10 +203,15 @@ def run_adapt(project: Project, bench: Workbench, context: Context) -> Iterator[
     options = bench.config.adapt
     before = project.upstream(context.stage)[0]
     student = bench.load_student(project.stage_folder(before) / STUDENT)
-    patches = open_patches(project, bench) if options.patches else None
+    patches = open_patches(project, bench) if takes_patches(options, student) else None
     sizes = [bench.size]
     if patches is not None and len(patches):
         sizes.append(patches.image_size())
+    elif options.patches and student.info.fixed:
+        bench.note(
+            f"net {student.card.net} takes images of {student.info.fixed} only, and no patches: this round "
+            "trains on mixes only"
+        )
     elif options.patches:
         bench.note("there are no hard patches; this round trains on mixes only", warning=True)
     data = open_material(project, bench).tiled(bench.tiling)
@@ -215,6 +221,11 @@ def run_adapt(project: Project, bench: Workbench, context: Context) -> Iterator[
     if run.watch and run.watch.rule == "oracle":
         student.card = dataclasses.replace(student.card, oracle=True)
     return adapt_student(AdaptJob(student, data, patches, bench.engine, options, run), context)
+
+
+def takes_patches(options: AdaptOptions, student: Model) -> bool:
+    """Whether a round trains on hard patches, which are smaller than images."""
+    return options.patches and student.info.fixed is None
 
 
 def open_patches(project: Project, bench: Workbench) -> PatchSet:

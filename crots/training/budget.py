@@ -61,7 +61,15 @@ _CROP = 0.55
 
 
 def settled(
-    options: Options, *, images: int, start: Start, size: Size, device: str, multiple: int, share: float = 1.0
+    options: Options,
+    *,
+    images: int,
+    start: Start,
+    size: Size,
+    device: str,
+    multiple: int,
+    fixed: bool = False,
+    share: float = 1.0,
 ) -> Options:
     """Returns options that leave nothing open; values that the user set are kept.
 
@@ -72,11 +80,12 @@ def settled(
         size: working size.
         device: ``cpu`` or another type.
         multiple: sides of a crop must be multiples of it.
+        fixed: the student takes images of one size alone, and no crops.
         share: of the views of a whole training, for shorter stages.
     """
     changes: dict[str, object] = {}
     large = size.width * size.height > _WHOLE_PIXELS[start]
-    if options.crop is None and options.scale != 1 and device == "cpu" and large:
+    if options.crop is None and options.scale != 1 and device == "cpu" and large and not fixed:
         changes["crop"] = crop_of(size, multiple)
     if not options.steps:
         changes["steps"] = steps_for(images, start, options.batch, share)

@@ -148,7 +148,8 @@ class LabelFreeScores:
             seen = self._student.logits(view, size).argmax(dim=1)
             return agreement_beyond_chance(labels, seen.flip(2) if mirrored else seen, classes)
 
-        smaller = _smaller(size, self._student.info.multiple)
+        info = self._student.info
+        smaller = None if info.fixed else _smaller(size, info.multiple)
         return summary._replace(
             flip=stable(images.flip(3), mirrored=True),
             scale=stable(_resized(images, smaller)) if smaller else none,
