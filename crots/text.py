@@ -46,9 +46,14 @@ def plural(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
-def points(gain: float) -> str:
+def gain(new: float, old: float) -> float:
+    """The change of a score of 0..1: of the figures that are shown of both, so that what a reader subtracts agrees."""
+    return round((round(100 * new, 1) - round(100 * old, 1)) / 100, 3)
+
+
+def points(difference: float) -> str:
     """A difference of scores of 0..1 in points, with its sign: ``+5.6``; none has no sign."""
-    text = f"{100 * gain:+.1f}"
+    text = f"{100 * difference:+.1f}"
     return text if float(text) else "0.0"
 
 

@@ -2,12 +2,13 @@ import ast
 import json
 import re
 import unicodedata
+from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from crots.text import points, printable, printable_json
+from crots.text import gain, points, printable, printable_json
 
 pytestmark = pytest.mark.safety
 
@@ -56,3 +57,10 @@ def test_words_are_left_alone():
 )
 def test_a_difference_that_is_shown_as_none_has_no_sign(gain, said):
     assert points(gain) == said
+
+
+@given(st.floats(0, 1), st.floats(0, 1))
+@example(0.63551, 0.58749)
+def test_a_change_is_what_a_reader_subtracts(new, old):
+    shown = Decimal(f"{100 * new:.1f}") - Decimal(f"{100 * old:.1f}")
+    assert Decimal(points(gain(new, old))) == shown

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from crots.events import Evaluated
-from crots.text import points, printable
+from crots.text import gain, points, printable
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -78,7 +78,7 @@ def percent(value: float | None) -> str:
 
 def change(value: float | None, before: float | None) -> str:
     """Formats the change of a score in percentage points."""
-    return NOTHING if value is None or before is None else points(value - before)
+    return NOTHING if value is None or before is None else points(gain(value, before))
 
 
 def duration(seconds: float | None) -> str:

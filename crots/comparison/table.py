@@ -14,7 +14,7 @@ from crots.comparison.plan import CompareJob, PlannedRun
 from crots.errors import InputError
 from crots.files import write_json, write_text
 from crots.records import Count, read_as
-from crots.text import points
+from crots.text import gain, points
 
 FORMAT = 1
 SUFFIXES = (".json", ".csv", ".txt", ".md")
@@ -251,15 +251,16 @@ def _any_oracle(found: Mapping[str, Any]) -> bool:
 def summary_cells(found: Mapping[str, Any]) -> list[list[str]]:
     """Returns header and rows of the table of methods."""
     rows = [["method", "mIoU", f"to {found['reference']}", "checkpoint", "steps", "passes", "time"]]
+    reference = next((row["miou"]["mean"] for row in found["rows"] if row["method"] == found["reference"]), None)
     for row in found["rows"]:
         cost = row["cost"]
         trained = cost["steps"] > 0
-        difference = row["difference"]
+        mean = row["miou"]["mean"]
         rows.append(
             [
                 titled(row),
                 shown(row["miou"]),
-                "-" if difference is None else points(difference),
+                "-" if row["difference"] is None or reference is None else points(gain(mean, reference)),
                 row["checkpoint"] if trained else "-",
                 str(cost["steps"]) if trained else "-",
                 str(cost["passes"]) if trained else "-",

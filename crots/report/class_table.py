@@ -8,7 +8,7 @@ from crots.report.facts import ClassChange, Facts, ModelScore
 from crots.report.markup import Markup, html_table, joined, section, swatch, tag
 from crots.report.results import changed_names
 from crots.report.words import EVEN, small, title
-from crots.text import points
+from crots.text import gain, points
 
 NOTHING = "-"
 
@@ -58,11 +58,11 @@ def _percent(value: float | None) -> str:
     return NOTHING if value is None else f"{100 * value:.1f}"
 
 
-def _gain(gain: float | None) -> Markup:
-    if gain is None:
+def _gain(change: float | None) -> Markup:
+    if change is None:
         return joined([NOTHING])
-    tone = "up" if gain >= EVEN else "down" if gain <= -EVEN else "even"
-    return tag("span", points(gain), class_=tone)
+    tone = "up" if change >= EVEN else "down" if change <= -EVEN else "even"
+    return tag("span", points(change), class_=tone)
 
 
 def _share_cells(row: ClassChange | None) -> list[str]:
@@ -77,7 +77,7 @@ def _mean(scores: Sequence[ModelScore], columns: int, gains: Mapping[str, float]
     if not scores:
         return []
     cells = ["mIoU", *(_percent(score.miou) for score in scores)]
-    cells += [_gain(scores[-1].miou - scores[0].miou)] if gains else []
+    cells += [_gain(gain(scores[-1].miou, scores[0].miou))] if gains else []
     return [[tag("b", cell) for cell in [*cells, *[""] * (columns - len(cells))]]]
 
 

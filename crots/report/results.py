@@ -13,6 +13,7 @@ from crots.methods.alarms import VANISHING, everywhere
 from crots.project import Project
 from crots.records import read_json
 from crots.report.facts import KeptModel, ModelScore, Result
+from crots.text import gain
 
 SOURCE = "source"
 
@@ -154,4 +155,5 @@ def _choice(project: Project, key: str) -> KeptModel | None:
 
 def changed_names(before: Mapping[str, float | None], after: Mapping[str, float | None]) -> dict[str, float]:
     """Returns by how much each class's score changed, for those that both models have."""
-    return {name: new - old for name, new in after.items() if new is not None and (old := before.get(name)) is not None}
+    both = ((name, new, before.get(name)) for name, new in after.items())
+    return {name: gain(new, old) for name, new, old in both if new is not None and old is not None}

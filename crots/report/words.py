@@ -99,10 +99,10 @@ def _add(summary: ResultSummary, **more: Sequence[str]) -> ResultSummary:
 
 def _measured(before: ModelScore | None, now: ModelScore, result: Result) -> ResultSummary:
     if before is None:
-        text = f"mIoU is {now.miou:.1%} ({title(now.subject)}); no earlier model was scored, so the gain is unknown."
-        return ResultSummary("unknown", text, sure=_sureness(now))
-    gain = now.miou - before.miou
-    tone: Tone = "even" if abs(gain) < EVEN else "better" if gain > 0 else "worse"
+        found = f"mIoU is {now.miou:.1%} ({title(now.subject)}); no earlier model was scored, so the gain is unknown."
+        return ResultSummary("unknown", found, sure=_sureness(now))
+    change = text.gain(now.miou, before.miou)
+    tone: Tone = "even" if abs(change) < EVEN else "better" if change > 0 else "worse"
     by_class = changed_names(before.per_class, now.per_class)
     gained = sorted((name for name in by_class if by_class[name] >= WORTH_SAYING), key=lambda name: -by_class[name])
     fell = sorted((name for name in by_class if by_class[name] <= -WORTH_SAYING), key=lambda name: by_class[name])
@@ -118,10 +118,11 @@ def _measured(before: ModelScore | None, now: ModelScore, result: Result) -> Res
 
 def _headline(before: ModelScore, now: ModelScore, tone: Tone) -> str:
     old, new = f"{before.miou:.1%} ({title(before.subject)})", f"{now.miou:.1%} ({title(now.subject)})"
+    change = text.points(text.gain(now.miou, before.miou))
     if tone == "even":
-        return f"About as good as before: mIoU {old} and {new} now, {text.points(now.miou - before.miou)} points."
+        return f"About as good as before: mIoU {old} and {new} now, {change} points."
     verbs = ("Better", "rose") if tone == "better" else ("Worse", "fell")
-    return f"{verbs[0]}: mIoU {verbs[1]} from {old} to {new}, {text.points(now.miou - before.miou)} points."
+    return f"{verbs[0]}: mIoU {verbs[1]} from {old} to {new}, {change} points."
 
 
 def _class_lines(word: str, classes: Sequence[str], by_class: Mapping[str, float]) -> tuple[str, ...]:
@@ -158,7 +159,7 @@ def _sureness(now: ModelScore) -> tuple[str, ...]:
 def _better_model(now: ModelScore, result: Result) -> tuple[str, ...]:
     others = [score for score in result.scores if score.subject not in (SOURCE, now.subject)]
     best = max(others, key=lambda score: score.miou, default=now)
-    if best.miou < now.miou + EVEN:
+    if text.gain(best.miou, now.miou) < EVEN:
         return ()
     where = f"{best.subject}/{STUDENT}"
     # Which may not be exported yet.

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from crots.errors import InputError
 from crots.project import Project
 from crots.stages.image_scores import ImageScores, read_image_scores
+from crots.text import points
 from crots_studio.models.predictions import SOURCE
 
 Sort = Literal["name", "worst", "gain", "loss", "cell"]
@@ -122,4 +123,4 @@ def _count(pixels: float) -> str:
 
 
 def _points(sign: int) -> Any:
-    return lambda change: f"{100 * sign * change:+.1f}".replace("-", "\u2212")
+    return lambda change: points(sign * change).replace("-", "\u2212")

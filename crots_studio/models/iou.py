@@ -17,6 +17,7 @@ from crots.opening import Inputs
 from crots.project import Project
 from crots.records import Count, fits, misfit, read_object
 from crots.taxonomy import ClassSet, Colour, make_palette
+from crots.text import gain
 from crots_studio.models.history import History
 from crots_studio.models.names import running_order, title
 from crots_studio.models.series import csv_text
@@ -227,12 +228,17 @@ class ClassLook:
 
 @dataclass(frozen=True)
 class ClassRow:
-    """One line of the table; ``changes`` belong to `ClassTable.compared`."""
+    """One line of the table; ``earlier`` are the IoU of those in `ClassTable.compared`."""
 
     name: str
     colour: Colour
     iou: float | None
-    changes: tuple[float | None, ...]
+    earlier: tuple[float | None, ...]
+
+    @property
+    def changes(self) -> tuple[float | None, ...]:
+        """The changes since, as the figures that are shown have them."""
+        return tuple(None if self.iou is None or old is None else gain(self.iou, old) for old in self.earlier)
 
 
 @dataclass(frozen=True)
@@ -258,11 +264,11 @@ def make_class_table(scores: Scores, subject: str, look: ClassLook) -> ClassTabl
             name,
             look.colour(name),
             score.per_class[name],
-            tuple(_change(score.per_class[name], other.per_class.get(name)) for other in others),
+            tuple(other.per_class.get(name) for other in others),
         )
         for name in look.order(score.per_class)
     )
-    mean = ClassRow("mean", (128, 128, 128), score.miou, tuple(_change(score.miou, other.miou) for other in others))
+    mean = ClassRow("mean", (128, 128, 128), score.miou, tuple(other.miou for other in others))
     return ClassTable(subject, compared, rows, mean, score)
 
 
@@ -270,10 +276,6 @@ def fallen(table: ClassTable, by: float = 0.02) -> list[ClassRow]:
     """Returns the classes that lost at least ``by`` since the model before, the worst first."""
     lost = [row for row in table.rows if row.changes and row.changes[0] is not None and row.changes[0] <= -by]
     return sorted(lost, key=lambda row: row.changes[0] or 0.0)
-
-
-def _change(new: float | None, old: float | None) -> float | None:
-    return None if new is None or old is None else new - old
 
 
 def over_validations(scores: Scores) -> tuple[list[tuple[float, Score]], list[tuple[float, str]]]:
@@ -297,10 +299,10 @@ def over_models(scores: Scores) -> list[tuple[float, Score]]:
 def table_csv(table: ClassTable) -> str:
     """Returns the table as CSV; IoU 0..1, empty for a class that occurs nowhere."""
     header = ["class", f"{title(table.subject)} IoU", *(f"change since {title(name)}" for name in table.compared)]
-    rows = [
-        [row.name, *("" if value is None else value for value in (row.iou, *row.changes))]
-        for row in (*table.rows, table.mean)
-    ]
+    rows = []
+    for row in (*table.rows, table.mean):
+        changes = [None if row.iou is None or old is None else row.iou - old for old in row.earlier]
+        rows.append([row.name, *("" if value is None else value for value in (row.iou, *changes))])
     return csv_text(header, rows)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from crots.text import gain, points
 from crots_studio.models.history import History
 from crots_studio.models.iou import Scores
 from crots_studio.models.names import title
@@ -46,10 +47,10 @@ def miou_tile(scores: Scores, labelled: bool = False) -> TileText:
     figure, name = f"{last.miou:.1%}", title(last.subject)
     if last is first:
         return TileText(figure, name)
-    change = 100 * (last.miou - first.miou)
-    tone = "good" if change > 0.05 else "bad" if change < -0.05 else "muted"
-    sign = "+" if change >= 0 else "\u2212"
-    return TileText(figure, f"{sign}{abs(change):.1f} vs {title(first.subject)} ({name})", tone)
+    change = gain(last.miou, first.miou)
+    tone = "good" if change > 0 else "bad" if change < 0 else "muted"
+    shown = points(change).replace("-", "\u2212")
+    return TileText(figure, f"{shown} vs {title(first.subject)} ({name})", tone)
 
 
 def time_tile(run: RunState, history: History) -> TileText:

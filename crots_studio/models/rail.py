@@ -12,6 +12,7 @@ from crots.differences import Change
 from crots.outlook import FINISHED, NEEDLESS
 from crots.project_status import StageStatus, State
 from crots.report.results import SOURCE
+from crots.text import gain
 from crots_studio.models.history import History, StageHistory
 from crots_studio.models.names import title
 from crots_studio.models.project_form import Finding, fault
@@ -117,8 +118,7 @@ def problem_of(stage: StageStatus, scored: Mapping[str, float]) -> str:
     if stage.state != "done":
         return ""
     source, own = scored.get(SOURCE), scored.get(stage.key)
-    # As displayed: a difference below the last digit is none.
-    below = source is not None and own is not None and round(own, 3) < round(source, 3)
+    below = source is not None and own is not None and gain(own, source) < 0
     return stage.problem or ("scores below the source" if below else "")
 
 

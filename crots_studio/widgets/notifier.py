@@ -14,6 +14,7 @@ from crots.artefacts import LABEL_IDS
 from crots.errors import InputError
 from crots.events import Note
 from crots.project import Project
+from crots.text import gain
 from crots_studio.models.history import History
 from crots_studio.models.iou import Scores
 from crots_studio.models.names import title
@@ -95,16 +96,15 @@ def notice_for(
     last, first = best[-1], best[0]
     text, changes = f"{title(last.subject)}: mIoU {percent(last.miou)}%", list[float]()
     if first is not last and last.miou is not None and first.miou is not None:
-        changes.append(last.miou - first.miou)
+        changes.append(gain(last.miou, first.miou))
         text += f", {percent(changes[-1], signed=True)} against {title(first.subject)}"
     text += " (oracle)" if last.oracle else ""
     earlier = (before or {}).get(last.subject)
     if earlier is not None and last.miou is not None and earlier != last.miou:
-        changes.append(last.miou - earlier)
+        changes.append(gain(last.miou, earlier))
         text += f", {percent(changes[-1], signed=True)} against the result before"
         text += f"; labels of {plural(corrected, 'image')} are corrected" if corrected else ""
-    # As displayed: a difference below the last digit is no change.
-    return Notice("The run is finished", text, worse=any(round(change, 3) < 0 for change in changes))
+    return Notice("The run is finished", text, worse=any(change < 0 for change in changes))
 
 
 def _of_warnings(warnings: Sequence[Note]) -> tuple[str, str]:

@@ -75,7 +75,7 @@ def test_a_tooltip(text):
 def test_rich_labels_escape_names():
     classes = ClassSet.from_dict({"name": "set", "names": [NAME]})
     assert NAME in seen(class_label(classes, 0))
-    before = ClassRow(NAME, (0, 0, 0), 0.2, (-0.5,))
+    before = ClassRow(NAME, (0, 0, 0), 0.2, (0.7,))
     table = ClassTable("adapt-1", ("baseline",), (before,), before, Score("adapt-1", 0.2, {NAME: 0.2}))
     assert f"fell since Baseline: {NAME}" in seen(summary(table))
 

@@ -84,7 +84,14 @@ def test_table_as_csv_equals_the_table():
     assert rows[0] == ["class", "Round 2 IoU", "change since Round 1", "change since Baseline"]
     for row, found in zip(rows[1:], (*table.rows, table.mean), strict=True):
         assert row[0] == found.name
-        assert [float(cell) if cell else None for cell in row[1:]] == [found.iou, *found.changes]
+        changes = [None if found.iou is None or old is None else found.iou - old for old in found.earlier]
+        assert [float(cell) if cell else None for cell in row[1:]] == [found.iou, *changes], "as exact as the scores"
+
+
+def test_changes_are_those_of_the_figures_that_are_shown():
+    scores = Scores([evaluated("source", [0.58749] * 3), evaluated("baseline", [0.63551] * 3)])
+    table = make_class_table(scores, "baseline", ClassLook())
+    assert table.mean.changes == (0.049,), "58.7 to 63.6 is 4.9, and not 4.8"
 
 
 def test_validations_follow_restarts_and_resumptions():
