@@ -166,7 +166,7 @@ class LabelFreeScores:
         Returns:
             The scores by name, and a message for each vanishing class, by class name.
         """
-        now = self._evaluate(teacher)
+        now = self._of_several_classes(self._evaluate(teacher))
         lost = collapsed_classes(self._start.shares.mean(dim=0), now.shares.mean(dim=0))
         values = score(now, self._start)
         present = int((self._start.shares.mean(dim=0) >= _PRESENT).sum())
@@ -174,6 +174,18 @@ class LabelFreeScores:
             del values["agreement"]
         values["classes kept"] = 1.0 - len(lost) / max(1, present)
         return values, {self._student.classes.names[number]: self._vanishing(number, now) for number in lost}
+
+    def _of_several_classes(self, summary: Summary) -> Summary:
+        """Leaves out the views of images that showed one class alone at the start.
+
+        Beyond chance no two views of these agree, however well the model knows them: many tiles of aerial images would
+        look as if nothing was recognised in them.
+        """
+        several = self._start.shares[::_VIEWED].amax(dim=1) < _ONE_CLASS
+        flip, scale, colour = (
+            values[several] if len(values) else values for values in (summary.flip, summary.scale, summary.colour)
+        )
+        return summary._replace(flip=flip, scale=scale, colour=colour)
 
     def _vanishing(self, number: int, now: Summary) -> str:
         name = self._student.classes.names[number]
@@ -188,6 +200,8 @@ class LabelFreeScores:
 
 # Share of predicted pixels: a class with less at the start is not reported as vanishing.
 _PRESENT = 1e-4
+# Likewise: an image in which a class has more shows no other.
+_ONE_CLASS = 0.99
 
 
 def confident_labels(material: Material) -> Array:

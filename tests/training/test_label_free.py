@@ -10,9 +10,11 @@ from crots.errors import InputError, Stopped
 from crots.events import Note
 from crots.execution.context import Context
 from crots.execution.engine import Engine
+from crots.images import write_image
 from crots.label_files import write_labels
 from crots.methods import alarms as alarms_module
 from crots.methods import scores as scores_module
+from crots.methods.alarms import judge
 from crots.nets.model import create_model
 from crots.options import RuntimeOptions
 from crots.training.label_free import (
@@ -26,6 +28,7 @@ from crots.training.label_free import (
 from crots.training.material import Material
 from crots.training.watch import Watch
 from crots.training_options import AdaptOptions
+from tests.stages import tiny_nets
 from tests.stages import tiny_world as world
 from tests.stages.tiny_world import CAR
 
@@ -143,6 +146,25 @@ def test_the_confident_half_counts_and_labels_of_another_size_are_refused(classe
     write_labels(tmp_path / "out" / "label_ids" / f"{world.key(0)}.png", np.zeros((16, 24), np.uint8))
     with pytest.raises(InputError, match="24x16 pixels, expected the working size 32x32"):
         LabelFreeScores(model(classes), material, ENGINE, Context("adapt-1"))
+
+
+def test_images_of_one_class_each_are_not_taken_for_unreadable(images, classes):
+    """As tiles of aerial images: a class of its own in most, and different ones in all together."""
+    for number, path in enumerate(sorted(images.rglob("*.png"))):
+        write_image(path, np.full((32, 32, 3), tiny_nets.COLOURS[number % 3], np.uint8))
+    values, lost = label_free_scores(model(classes), images, Context("baseline"))()
+    assert values["information"] > alarms_module.EMPTY and not {"flip", "scale", "colour"} & values.keys()
+    assert not judge([values], lost, trained=True, distils=True)
+    half = np.full((32, 32, 3), tiny_nets.COLOURS[0], np.uint8)
+    half[:16] = tiny_nets.COLOURS[1]
+    write_image(sorted(images.rglob("*.png"))[4], half)
+    student = model(classes)
+    scores = label_free_scores(student, images, Context("baseline"))
+    before = scores()[0]
+    assert before["flip"] == 1.0 and before["scale"] > 0.8, "the one of several classes counts, and it alone"
+    with torch.no_grad():
+        student.net.head.bias[0] = 1e3
+    assert scores()[0]["flip"] == 0.0, "a collapse shows"
 
 
 def test_an_untrained_start_is_no_reference(classes, material):
