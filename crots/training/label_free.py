@@ -14,6 +14,7 @@ from crots.artefacts import stage_kind
 from crots.data.spread import evenly_spread
 from crots.execution.context import Context
 from crots.execution.engine import Engine, evaluating
+from crots.methods.alarms import everywhere
 from crots.methods.scores import (
     Summary,
     agreement_beyond_chance,
@@ -27,6 +28,7 @@ from crots.methods.scores import (
 )
 from crots.methods.selection import LEAST, confidence_histogram, keep_thresholds
 from crots.nets.model import Model
+from crots.training.balance import count_pixels
 from crots.training.material import Material
 from crots.training_options import TrainingOptions
 
@@ -87,6 +89,8 @@ class LabelFreeScores:
         self._count = len(places)
         self._student, self._engine, self._context = student, engine, context
         self._pseudo_labels = confident_labels(self._data) if data.pseudo_labels else None
+        # Labels of one class alone fit other images as well.
+        self._alike = self._count == 1 or (data.pseudo_labels is not None and self._of_one_class())
         nothing: tuple[Array, Array] = (np.empty(0), np.empty(0))
         self._surest, sure = surest_labels(self._data) if data.pseudo_labels else nothing
         self._sure = torch.from_numpy(sure).to(engine.device)
@@ -116,12 +120,11 @@ class LabelFreeScores:
         if self._pseudo_labels is not None:
             ignore = self._student.classes.ignore
             own, others = (self._source_labels(places, shift) for shift in (0, 1))
-            alone = self._count == 1
             surest = self._engine.labels(self._surest[places.start : places.stop])
             by_class = kept_by_class(labels, surest, len(self._student.classes))
             sure = self._sure.expand(len(places), -1)
             summary = summary._replace(source=kept(labels, own, ignore), surest=by_class, sure=sure)
-            summary = summary if alone else summary._replace(others=kept(labels, others, ignore))
+            summary = summary if self._alike else summary._replace(others=kept(labels, others, ignore))
         chosen = [row for row, place in enumerate(places) if place % _VIEWED == 0]
         if not chosen:
             none = torch.empty(0, device=labels.device)
@@ -133,6 +136,10 @@ class LabelFreeScores:
         return self._engine.labels(
             np.stack([self._pseudo_labels[(place + shift) % len(self._pseudo_labels)] for place in places])
         )
+
+    def _of_one_class(self) -> bool:
+        pixels = count_pixels(self._data.labels, range(self._count), len(self._student.classes)).sum(axis=0)
+        return everywhere(pixels.tolist()) is not None
 
     def _source_shares(self) -> Tensor:
         assert self._pseudo_labels is not None

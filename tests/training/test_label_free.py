@@ -167,6 +167,23 @@ def test_images_of_one_class_each_are_not_taken_for_unreadable(images, classes):
     assert scores()[0]["flip"] == 0.0, "a collapse shows"
 
 
+def test_labels_of_one_class_alone_say_nothing_of_how_they_fit(classes, material, tmp_path):
+    """As where the images that are looked at show no defect: a fresh student had not learnt the labels for ever."""
+    for number in range(6):
+        write_labels(tmp_path / "out" / "label_ids" / f"{world.key(number)}.png", np.zeros((32, 32), np.uint8))
+    student = model(classes)
+    with torch.no_grad():
+        student.net.head.bias[0] = 1e3
+    watch = Watch(
+        "baseline",
+        score=LabelFreeScores(student, material, ENGINE, Context("baseline"), trained=False),
+        trained=False,
+        distils=True,
+    )
+    found, _ = watch.evaluate(0, None, [])
+    assert "fit" not in found.values and found.values["source"] == 1.0 and found.healthy
+
+
 def test_an_untrained_start_is_no_reference(classes, material):
     student = create_model("tests.stages.tiny_nets:plain", classes, world.SIZE, trust=True, seed=1)
     values, _ = LabelFreeScores(student, material, ENGINE, Context("baseline"), trained=False)()
