@@ -17,7 +17,7 @@ from crots.records import Count, Moment, fits, misfit, parse
 
 Outcome = Literal["completed", "cancelled", "failed"]
 Cause = Literal["", "memory", "not begun"]
-Unit = Literal["images", "steps", "files"]
+Unit = Literal["images", "tiles", "predictions", "steps", "files"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,7 @@ class Event:
 
 @dataclass(frozen=True, kw_only=True)
 class StageStarted(Event):
-    """A stage begins, or resumes at step ``resumed_at`` of ``total`` (images or optimiser steps, see ``unit``)."""
+    """A stage begins, or resumes at step ``resumed_at`` of ``total`` (images, optimiser steps ..., see ``unit``)."""
 
     total: Count
     unit: Unit = "steps"

@@ -11,14 +11,13 @@ from crots.events import Event, Progress, StageFinished, StageStarted
 _RECENT, _PAUSES = 60.0, 10
 # Before so many seconds and units, the first of which waits for much that comes once, nothing is said.
 _LEAST_SECONDS, _LEAST_UNITS = 5.0, 2
-_ONE = {"steps": "step", "images": "image", "files": "file"}
 
 
 class Pace:
     """Follows the events of a run.
 
     Attributes:
-        unit: what the stage at work counts: ``steps``, ``images``, ``files``.
+        unit: what the stage at work counts: ``steps``, ``images``, ``files`` ...
         done: how many of them are done, of ``total``, which is 0 while unknown.
     """
 
@@ -78,4 +77,4 @@ class Pace:
         each = self.seconds_each
         if each is None:
             return ""
-        return f"{1 / each:.3g} {self.unit}/s" if each < 1 else f"{each:.3g} s per {_ONE.get(self.unit, self.unit)}"
+        return f"{1 / each:.3g} {self.unit}/s" if each < 1 else f"{each:.3g} s per {self.unit.removesuffix('s')}"

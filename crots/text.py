@@ -41,9 +41,9 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def plural(count: int, noun: str) -> str:
-    """``1 image``, ``2,975 images``."""
-    return f"{count} {noun}" if count == 1 else f"{count:,} {noun}s"
+def plural(count: int, noun: str, several: str = "") -> str:
+    """``1 image``, ``2,975 images``; nouns whose plural has no ``s`` alone bring it."""
+    return f"{count} {noun}" if count == 1 else f"{count:,} {several or noun + 's'}"
 
 
 def gain(new: float, old: float) -> float:

@@ -18,7 +18,7 @@ from crots.events import (
     StageStarted,
 )
 from crots.pace import Pace
-from crots.text import printable
+from crots.text import plural, printable
 
 _SECONDS_BETWEEN_LINES = 10.0
 
@@ -206,10 +206,8 @@ def time_left(pace: Pace) -> str:
 
 def opening(event: StageStarted) -> str:
     """Describes the start of a stage."""
-    if event.unit == "files":
-        text = "1 file" if event.total == 1 else f"{event.total} files"
-    else:
-        text = f"{event.total} {event.unit} on {event.device}"
+    text = plural(event.total, event.unit.removesuffix("s"))
+    text += "" if event.unit == "files" else f" on {event.device}"
     return text + (f", continuing from {event.resumed_at}" if event.resumed_at else "")
 
 

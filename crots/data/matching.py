@@ -19,6 +19,7 @@ from crots.data.name_words import composed, turned_word
 from crots.data.naming import Undecided, learned_pairs
 from crots.errors import InputError
 from crots.image_formats import IMAGE_SUFFIXES
+from crots.text import plural
 
 # Longest first, since one ends with another. `_L` is CamVid's.
 _IMAGE_ENDINGS = ("_leftImg8bit",)
@@ -73,7 +74,13 @@ def label_ending(key: str) -> str:
 
 
 def match(
-    keys: Iterable[str], files: Mapping[str, Path], *, what: str, folder: Path, partial: bool = False
+    keys: Iterable[str],
+    files: Mapping[str, Path],
+    *,
+    what: str,
+    folder: Path,
+    partial: bool = False,
+    taken: bool = False,
 ) -> dict[str, Path]:
     """Finds each image's file: the one with an equal key, otherwise the one whose name differs only as all names do.
 
@@ -83,6 +90,7 @@ def match(
         what: ``label``, ``prediction`` ..., for errors.
         folder: where the candidates lie, for errors.
         partial: leave out images without a file instead of raising.
+        taken: files of other images are left out of ``files``, for errors.
 
     Raises:
         InputError: a file is missing, or names do not decide; the first few of both sides are named.
@@ -100,10 +108,13 @@ def match(
     _refuse_kinds(keys, files, found, what, folder)
     missing = [key for key in keys if key not in found]
     if missing and not partial:
-        turned = turned_word(missing, files)
+        turned, used = turned_word(missing, files), set(found.values())
+        left = [name for name, path in files.items() if path not in used]
+        free = " of no other image" if used or taken else ""
+        among = f" among {plural(len(left), 'file')}{free} ({some(left)})" if left else ": all files are of others"
         raise InputError(
-            f"{folder}: found no {what} for {len(missing)} of {len(keys)} images ({some(missing)}) among {len(files)} "
-            f"files ({some(files)}), expected one of the same relative path or file name for each"
+            f"{folder}: found no {what} for {len(missing)} of {len(keys)} images ({some(missing)}){among}, expected "
+            "one of the same relative path or file name for each"
             + (f"; {turned!r} is taken to mean turned copies, which no {what} of an original fits" if turned else "")
         )
     return found

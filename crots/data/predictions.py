@@ -203,7 +203,7 @@ def _match_beside(
             f"{folder}: found no {what} for {len(keys)} of {len(keys)} images ({some(keys)}): its {len(files)} files "
             "are those of other images of this project"
         )
-    return match(keys, left, what=what, folder=folder)
+    return match(keys, left, what=what, folder=folder, taken=bool(taken))
 
 
 def check_shape(path: Path, found: Size, of: Size | None, stretched: Size | None = None) -> None:

@@ -18,7 +18,7 @@ from crots.data.feed import prefetch
 from crots.data.labels import read_truth, resolve_encoding
 from crots.data.predictions import PredictionSet
 from crots.errors import InputError
-from crots.events import Evaluated, Event, Note, StageStarted, noted
+from crots.events import Evaluated, Event, Note, StageStarted, Unit, noted
 from crots.execution.context import Context, Meter
 from crots.execution.workers import current
 from crots.files import write_json
@@ -81,7 +81,8 @@ def evaluate_subjects(job: EvaluateJob, context: Context) -> Iterator[Event]:
     dataset = resolve_encoding(job.dataset, job.classes)
     samples = labelled(dataset)
     total = len(samples) * len(job.subjects)
-    yield StageStarted(stage=context.stage, total=total, unit="images", device=job.device)
+    unit: Unit = "images" if len(job.subjects) == 1 else "predictions"
+    yield StageStarted(stage=context.stage, total=total, unit=unit, device=job.device)
     yield from (noted(context.stage, note) for note in dataset.notes[len(job.dataset.notes) :])
     meter = Meter(context.stage, total)
     for number, subject in enumerate(job.subjects):

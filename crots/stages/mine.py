@@ -18,7 +18,7 @@ from crots.data.datasets import Sample
 from crots.data.feed import prefetch, readers
 from crots.data.tiles import TileSample, place_of, read_sample
 from crots.errors import InputError
-from crots.events import ArtifactWritten, Event, Note, StageStarted
+from crots.events import ArtifactWritten, Event, Note, StageStarted, Unit
 from crots.execution.context import Context, Meter
 from crots.execution.workers import current
 from crots.files import make_folder, write_json
@@ -28,6 +28,7 @@ from crots.methods.patches import drop_unsure, grid_cells, select_cells
 from crots.methods.rare import ClassStatistics, RareClass, asked_rare, rare_classes
 from crots.options import MineOptions
 from crots.stages.pseudo_label import read_rows, total_statistics
+from crots.text import plural
 from crots.training.material import PseudoLabels
 
 
@@ -81,7 +82,7 @@ def mine_patches(job: MineJob, context: Context) -> Iterator[Event]:
         InputError: base names repeat and ``keep_folders`` is off, or the rare classes are not of the set.
     """
     names = patch_names(job.samples, keep_folders=job.options.keep_folders)
-    yield StageStarted(stage=context.stage, total=len(names), unit="images", options=to_mapping(job.options))
+    yield StageStarted(stage=context.stage, total=len(names), unit=_unit(job), options=to_mapping(job.options))
     workers = current()
     rare = workers.from_first(lambda: find_rare(job))
     for row in rare:
@@ -241,4 +242,9 @@ def _summary(patches: Sequence[Patch], rare: Sequence[Rare], job: MineJob, conte
         )
     counts = Counter(number for patch in patches for number in patch.classes)
     listed = ", ".join(f"{row.name} {counts[row.id]}" for row in rare)
-    return Note(stage=context.stage, text=f"cut {len(patches)} patches from {len(job.samples)} images ({listed})")
+    images = plural(len({place_of(sample)[0] for sample in job.samples}), "image")
+    return Note(stage=context.stage, text=f"cut {plural(len(patches), 'patch', 'patches')} from {images} ({listed})")
+
+
+def _unit(job: MineJob) -> Unit:
+    return "tiles" if any(isinstance(sample, TileSample) for sample in job.samples) else "images"

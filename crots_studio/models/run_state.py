@@ -14,7 +14,6 @@ STARTING = "Starting ..."
 # Both may take a minute on a processor.
 MEASURING = "Starting: timing a few steps of each stage ..."
 ESTIMATING = "Estimating: timing a few steps of each stage ..."
-_ONE = {"steps": "step", "images": "image", "files": "file"}
 
 
 @dataclass
@@ -87,7 +86,7 @@ class RunState:
         if not self.stage:
             text = self.opening
         else:
-            text = f"{title(self.stage)}: {_ONE.get(self.unit, self.unit)} {self.done} of {self.total}"
+            text = f"{title(self.stage)}: {self.unit.removesuffix('s')} {self.done} of {self.total}"
         text = text.removesuffix(" ...") if self.discarding or self.stopping or self.paused else text
         if self.discarding:
             return f"{text}: discarding after this step ..."

@@ -133,7 +133,7 @@ def test_the_images_that_have_labels_are_scored_and_the_others_counted(crots, re
     words = ["evaluate", "--predictions", city / "labels" / "val", *where, "--classes", "camvid"]
     ran = crots(*words)
     assert ran.code == 0 and "1 of 2 images have no label and are not scored" in ran.out, ran
-    assert "1 images" in ran.out
+    assert "1 image on" in ran.out
     (images / "im2.png").write_bytes((images / "im1.png").read_bytes())
     assert "2 of 3 images" in refused(*words)
 

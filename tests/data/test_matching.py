@@ -124,7 +124,7 @@ def test_what_names_have_in_common_decides(image, label, names):
 )
 def test_a_single_pair(image, label):
     assert matched([image], label) == {image: label}
-    with pytest.raises(InputError, match=r"no label for 1 of 1 images \(frame_1\) among 1 files \(frame_2\)"):
+    with pytest.raises(InputError, match=r"no label for 1 of 1 images \(frame_1\) among 1 file \(frame_2\)"):
         matched(["frame_1"], "frame_2")
 
 

@@ -69,6 +69,10 @@ def test_a_whole_project_runs_on_tiles(make):
     project = make(mine={"rare": "light"})
     events = run(project)
     assert set(ends(events).values()) == {"completed"} and set(states(project).values()) == {"done"}
+    started = {event.stage: (event.total, event.unit) for event in world.of(events, StageStarted)}
+    assert started["pseudo-label"] == (6, "images") and started["mine"] == (TILES, "tiles")
+    assert started["evaluate"][1] == "predictions", "of several models"
+    assert "patches from 6 images" in "".join(note.text for note in world.of(events, Note, "mine"))
     folder = project.stage_folder("pseudo-label")
     for number in range(6):
         size = SHAPES[number % 4]
