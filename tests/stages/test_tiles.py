@@ -12,7 +12,7 @@ from crots.data.cache import ImageCache
 from crots.data.datasets import open_dataset
 from crots.data.tiles import Tiling, cut_map
 from crots.errors import InputError
-from crots.events import Evaluated, Note
+from crots.events import Evaluated, Note, StageStarted
 from crots.images import image_size, read_image
 from crots.label_files import read_confidence, read_labels, write_confidence, write_labels
 from crots.methods.pseudo import likeliest
