@@ -112,7 +112,7 @@ def _measured(before: ModelScore | None, now: ModelScore, result: Result) -> Res
         better=_class_lines("gained", gained, by_class),
         worse=(*_class_lines("lost", fell, by_class), *_not_recognised(before, now)),
         sure=_sureness(now),
-        look=(*_better_model(now, result), *_use_the_source(before, tone)),
+        look=(*_better_model(now, result), *_use_the_source(before, tone, result)),
     )
 
 
@@ -167,11 +167,12 @@ def _better_model(now: ModelScore, result: Result) -> tuple[str, ...]:
     return (f"{title(best.subject)} scored higher ({best.miou:.1%}) than {what}; its model is {where}",)
 
 
-def _use_the_source(before: ModelScore, tone: Tone) -> tuple[str, ...]:
+def _use_the_source(before: ModelScore, tone: Tone, result: Result) -> tuple[str, ...]:
     if tone != "worse" or before.subject != SOURCE:
         return ()
     more = "a student that did not start from it learns only what the target's images show: add all that it will label"
-    return ("the source itself is the better model here", more)
+    both = "crots predict --predictions labels images with both, each pixel by the more confident of the two"
+    return ("the source itself is the better model here", more, *([both] if result.predictions else []))
 
 
 # Without labels.

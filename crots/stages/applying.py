@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -12,12 +13,14 @@ from crots.arrays import Array
 from crots.card import ModelCard
 from crots.config import Size
 from crots.data.datasets import Sample
+from crots.data.predictions import PredictionSet, glance
 from crots.data.sizes import propose_size
 from crots.data.tiles import Tiling
 from crots.errors import InputError
 from crots.events import Event
 from crots.execution.context import Context
 from crots.execution.engine import Engine
+from crots.methods.pseudo import likeliest
 from crots.nets.reading import file_kind, read_weights
 from crots.nets.source import Source, open_source
 from crots.nets.weights import PUBLISHED_SIZE
@@ -25,6 +28,7 @@ from crots.opening import tiling_of
 from crots.options import DataOptions, PredictOptions
 from crots.stages.predict import (
     VIDEO_SUFFIXES,
+    Frame,
     Frames,
     ImageFrames,
     PredictJob,
@@ -47,6 +51,7 @@ def apply_model(
     context: Context,
     *,
     classes: str | None = None,
+    predictions: Callable[[ClassSet], PredictionSet] | None = None,
     claim: Callable[[Sequence[Sample]], None] = lambda samples: None,
 ) -> Iterator[Event]:
     """Predicts ``data.target`` with the model ``source.file``.
@@ -57,13 +62,18 @@ def apply_model(
         out: folder that gets ``label_ids/``, ``label_color/`` and ``overlay/``.
         context: of the stage.
         classes: class set of a file that does not say its own.
+        predictions: opens those of a black box for the same images, in the classes of the model; of each pixel the
+            label of the more confident of the two is written.
         claim: called with the images (none for a video) before anything is written.
 
     Raises:
-        InputError: the model or the images cannot be used.
+        InputError: the model, the images or the predictions cannot be used.
     """
-    predictor, class_set, batch = open_predictor(bench, classes=classes, flip=options.flip, batch=options.batch)
+    model = open_predictor(bench, classes=classes, flip=options.flip, batch=options.batch)
+    predictor, class_set, batch = model.labels, model.classes, model.batch
     frames, rate = open_frames(bench, context)
+    if predictions:
+        predictor = _more_confident(model, _bound(predictions(class_set), bench, model, video=bool(rate)))
     claim(() if rate else bench.dataset.samples)
     job = PredictJob(
         frames=frames,
@@ -78,9 +88,69 @@ def apply_model(
     return with_notes(predict_frames(job, context), bench)
 
 
-def open_predictor(
-    bench: Workbench, *, classes: str | None = None, flip: bool = False, batch: int = 0
-) -> tuple[Predictor, ClassSet, int]:
+class Confident(NamedTuple):
+    """What a model predicts of a picture: labels (H, W), and their probability, (H, W) float32 0..1."""
+
+    labels: Array
+    confidence: Array
+
+
+class OpenModel(NamedTuple):
+    """A model that predicts pictures of any size.
+
+    Attributes:
+        labels: predicts them.
+        confident: the same with its confidence; None for a model that gives labels alone.
+        classes: of the model.
+        batch: how many pictures it should get at once: one where it cuts them itself.
+        stretched: the size that pictures are resized to; None where they are cut into tiles.
+    """
+
+    labels: Predictor
+    confident: Callable[[Sequence[Frame]], list[Confident]] | None
+    classes: ClassSet
+    batch: int
+    stretched: Size | None
+
+
+def _bound(predictions: PredictionSet, bench: Workbench, model: OpenModel, *, video: bool) -> PredictionSet:
+    """Matches the predictions of a black box with the images, and makes sure that both have a confidence."""
+    if video:
+        problem = "are of images, not of a video; give its frames as images (crots extract)"
+    elif model.confident is None:
+        problem = "are taken where they are more confident than the model, which gives labels alone; leave them out"
+    elif not (predictions.soft or predictions.confidence_folder):
+        problem = "are taken where they are more confident than the model, but have no confidence; give it too"
+    else:
+        problem = ""
+    if problem:
+        raise InputError(f"`source.predictions` {problem}", field="source.predictions")
+    images = {sample.key: sample.image for sample in bench.dataset.samples}
+    found, notes = predictions.lookup(images).resolved()
+    bench.take([*found.name_notes(), *notes])
+    for warning in glance(found, images, model.stretched).warnings:
+        bench.note(warning, warning=True)
+    bench.note("each pixel gets the label of the model or of the predictions, whichever is more confident")
+    return found
+
+
+def _more_confident(model: OpenModel, predictions: PredictionSet) -> Predictor:
+    """Predicts what the model does, or the predictions where they are more confident."""
+    assert model.confident is not None
+    confident = model.confident
+
+    def predict(frames: Sequence[Frame]) -> list[Array]:
+        found = []
+        for frame, own in zip(frames, confident(frames), strict=True):
+            size = Size(frame.image.shape[1], frame.image.shape[0])
+            other = predictions.read(frame.name, size, of=size, stretched=model.stretched)
+            found.append(np.where(other.confidence > own.confidence, other.labels, own.labels))
+        return found
+
+    return predict
+
+
+def open_predictor(bench: Workbench, *, classes: str | None = None, flip: bool = False, batch: int = 0) -> OpenModel:
     """Opens ``source.file`` for predicting images of any size.
 
     The model sees them at its working size, or in tiles where it was made for tiles or the options ask for them.
@@ -90,9 +160,6 @@ def open_predictor(
         classes: class set of a file that does not say its own.
         flip: add the prediction of the mirror image.
         batch: images or tiles per forward pass; 0 is the device's usual number.
-
-    Returns:
-        The predictor, its classes, and how many images it should get at once: one where it cuts them itself.
 
     Raises:
         InputError: the file cannot be used, is not trusted, or too little is known of it.
@@ -115,9 +182,10 @@ def open_predictor(
     remarks = "".join(f"; {remark}" for remark in source.remarks)
     bench.note(f"{path.name}: {card.net}, {len(source.classes)} classes, {seen_as(tiling, size)}{remarks}")
     if tiling is None:
-        return _predictor(source, bench.engine, size, flip=flip), source.classes, bench.engine.batch(batch)
+        ways = _whole_images(source, bench.engine, size, flip=flip)
+        return OpenModel(*ways, source.classes, bench.engine.batch(batch), size)
     tiles = Tiles(tiling, bench.engine, bench.engine.batch(batch))
-    return _tile_predictor(source, tiles, flip=flip), source.classes, 1
+    return OpenModel(*_in_tiles(source, tiles, flip=flip), source.classes, 1, None)
 
 
 def tiling_for(data: DataOptions, card: ModelCard | None) -> Tiling | None:
@@ -136,7 +204,10 @@ def seen_as(tiling: Tiling | None, size: Size) -> str:
     return f"images cut into tiles of {tiling.size}" if tiling else str(size)
 
 
-def _tile_predictor(source: Source, tiles: Tiles, *, flip: bool) -> Predictor:
+Ways = tuple[Predictor, Callable[[Sequence[Frame]], list[Confident]] | None]
+
+
+def _in_tiles(source: Source, tiles: Tiles, *, flip: bool) -> Ways:
     hard = source.output == "labels"
 
     @torch.inference_mode()
@@ -146,7 +217,13 @@ def _tile_predictor(source: Source, tiles: Tiles, *, flip: bool) -> Predictor:
         with tiles.engine.autocast():
             return source.flip_logits(images) if flip else source.logits(images)
 
-    return lambda images: [tiles.labels(image, look, hard=hard) for image in images]
+    def labels(frames: Sequence[Frame]) -> list[Array]:
+        return [tiles.labels(frame.image, look, hard=hard) for frame in frames]
+
+    def confident(frames: Sequence[Frame]) -> list[Confident]:
+        return [Confident(*tiles.likeliest(frame.image, look)) for frame in frames]
+
+    return labels, None if hard else confident
 
 
 def size_without_card(bench: Workbench) -> Size:
@@ -157,22 +234,30 @@ def size_without_card(bench: Workbench) -> Size:
     return propose_size(bench.dataset)[0]
 
 
-def _predictor(source: Source, engine: Engine, size: Size, *, flip: bool) -> Predictor:
+def _whole_images(source: Source, engine: Engine, size: Size, *, flip: bool) -> Ways:
+    hard = source.output == "labels"
+
     @torch.inference_mode()
-    def predict(images: Sequence[Array]) -> list[torch.Tensor]:
-        batch = engine.images(at_working_size(images, size))
-        shapes = [image.shape[:2] for image in images]
-        if source.output == "labels":
+    def look(frames: Sequence[Frame]) -> Iterator[torch.Tensor]:
+        """Labels or logits (1, C, H, W) of each picture at its own size."""
+        batch = engine.images(at_working_size([frame.image for frame in frames], size))
+        if hard:
             planes = source.labels(batch)[:, None].float()
-            return [_resized(planes[k : k + 1], shape, "nearest-exact")[0, 0].int() for k, shape in enumerate(shapes)]
-        with engine.autocast():
-            logits = source.flip_logits(batch) if flip else source.logits(batch)
-        return [_resized(logits[k : k + 1], shape, "bilinear")[0].argmax(0) for k, shape in enumerate(shapes)]
+        else:
+            with engine.autocast():
+                planes = source.flip_logits(batch) if flip else source.logits(batch)
+        mode = "nearest-exact" if hard else "bilinear"
+        for number, frame in enumerate(frames):
+            yield _resized(planes[number : number + 1], frame.image.shape[:2], mode)
 
-    def to_numpy(images: Sequence[Array]) -> list[Array]:
-        return [np.asarray(labels.cpu()) for labels in predict(images)]
+    def labels(frames: Sequence[Frame]) -> list[Array]:
+        return [np.asarray((one[0, 0].int() if hard else one[0].argmax(0)).cpu()) for one in look(frames)]
 
-    return to_numpy
+    def confident(frames: Sequence[Frame]) -> list[Confident]:
+        found = (likeliest(one) for one in look(frames))
+        return [Confident(one.labels[0].cpu().numpy(), one.confidence[0].cpu().numpy()) for one in found]
+
+    return labels, None if hard else confident
 
 
 def _resized(planes: torch.Tensor, shape: tuple[int, ...], mode: str) -> torch.Tensor:

@@ -55,8 +55,8 @@ class Frames(Protocol):
 class Predictor(Protocol):
     """Predicts label maps (H, W) of pictures at their own sizes."""
 
-    def __call__(self, images: Sequence[Array]) -> list[Array]:
-        """Predicts pictures (H, W, 3) of one size."""
+    def __call__(self, frames: Sequence[Frame]) -> list[Array]:
+        """Predicts pictures of one size."""
         ...
 
 
@@ -185,7 +185,7 @@ def predict_frames(job: PredictJob, context: Context) -> Iterator[Event]:
         film = stack.enter_context(_film(job)) if job.video and job.options.overlay else None
         for batch in _batched(job.frames, job.batch):
             context.control.check()
-            for frame, labels in zip(batch, job.predict([frame.image for frame in batch]), strict=True):
+            for frame, labels in zip(batch, job.predict(batch), strict=True):
                 _write(job, frame, labels, film)
             done += len(batch)
             del batch, frame, labels  # while the next ones are read

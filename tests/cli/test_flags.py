@@ -23,7 +23,7 @@ STAGES = [
     ("pseudo-label", "source", opt.SourceOptions, ()),
     ("pseudo-label", "task", opt.TaskOptions, ()),
     # What an error about a model names, the command that opened it takes: its size was missing.
-    ("predict", "source", opt.SourceOptions, ("predictions", "encoding", "confidence")),
+    ("predict", "source", opt.SourceOptions, ()),
     ("evaluate", "source", opt.SourceOptions, ("confidence",)),
     ("init", "data", opt.DataOptions, ()),
     ("init", "task", opt.TaskOptions, ()),

@@ -129,10 +129,10 @@ def test_export_stops_between_two_formats(tmp_path, images, classes):
     assert targets["safetensors"].exists() and not targets["pth"].exists()
 
 
-def by_colour(pictures):
+def by_colour(frames):
     """The painter's own labels, read back from the colours."""
     colours = np.array(world.COLOURS)
-    return [((picture[:, :, None].astype(int) - colours) ** 2).sum(-1).argmin(-1) for picture in pictures]
+    return [((frame.image[:, :, None].astype(int) - colours) ** 2).sum(-1).argmin(-1) for frame in frames]
 
 
 def predicting(frames, classes, out, predictor=by_colour, *, batch=2, video=0.0, **options):
@@ -145,9 +145,9 @@ def test_predict_writes_ids_colours_and_overlays_at_the_pictures_own_size(tmp_pa
     frames = ImageFrames(open_dataset(tmp_path / "images").samples)
     batches = []
 
-    def predictor(pictures):
-        batches.append([picture.shape for picture in pictures])
-        return by_colour(pictures)
+    def predictor(frames):
+        batches.append([frame.image.shape for frame in frames])
+        return by_colour(frames)
 
     out = tmp_path / "out"
     events = list(predict_frames(predicting(frames, classes, out, predictor, batch=4), Context("predict")))

@@ -65,7 +65,7 @@ def predicting(folder, size, count=1):
     def work():
         frames.check_headers(Context("predict").control)
         job = PredictJob(
-            frames, lambda images: [TILES.labels(image, look) for image in images], CLASSES, PredictOptions(),
+            frames, lambda found: [TILES.labels(frame.image, look) for frame in found], CLASSES, PredictOptions(),
             folder / "out",
         )  # fmt: skip
         list(predict_frames(job, Context("predict")))

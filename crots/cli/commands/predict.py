@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from crots import options as opt
 from crots.artefacts import LABEL_COLOUR, LABEL_IDS
@@ -22,6 +23,10 @@ from crots.files import expanded
 from crots.folders import check_model_file
 from crots.project_config import ProjectConfig
 
+if TYPE_CHECKING:
+    from crots.data.predictions import PredictionSet
+    from crots.taxonomy import ClassSet
+
 RESULTS = (LABEL_IDS, LABEL_COLOUR, "overlay", "overlay.mp4")
 
 
@@ -33,6 +38,12 @@ def _is_video(config: ProjectConfig, root: Path) -> bool:
 
 
 _VIDEO = Rule(("data.layout", "data.split", "data.bands", "data.white"), _is_video, "the images are a video's")
+_ALONE = Rule(
+    ("source.confidence", "source.encoding", "task.source_classes", "task.class_map"),
+    lambda config, root: config.source.predictions is None,
+    "the model predicts alone",
+    "give `source.predictions` of a black box",
+)
 
 
 def configure(parser: Parser, profile: Profile) -> None:
@@ -49,6 +60,15 @@ def configure(parser: Parser, profile: Profile) -> None:
     more = parser.add_argument_group("models of other programs")
     only = ("prefix", "size", "channels", "mean", "scale", "output", "output_name")
     add_options(more, "source", opt.SourceOptions, profile, flags=MODEL_FLAGS, only=only)
+    beside = parser.add_argument_group("predictions of a black box beside the model")
+    helps = {"predictions": "Folder of its predictions for the same images: where they are more confident than the "
+             "model, their label is written."}  # fmt: skip
+    add_options(
+        beside, "source", opt.SourceOptions, profile, only=("predictions", "encoding", "confidence"), helps=helps
+    )
+    helps = {"source_classes": "Class set of these predictions, if it differs from the model's.",
+             "class_map": "Class map from it to the model's classes: a shipped name or a TOML file."}  # fmt: skip
+    add_options(beside, "task", opt.TaskOptions, profile, only=("source_classes", "class_map"), helps=helps)
     stage = parser.add_argument_group("options of the stage")
     add_options(stage, "predict", opt.PredictOptions, profile)
     add_run(parser, profile)
@@ -57,7 +77,7 @@ def configure(parser: Parser, profile: Profile) -> None:
 def run(args: argparse.Namespace) -> int:
     """Predicts."""
     more: dict[str, dict[str, Any]] = {"task": {"classes": args.classes}} if args.classes else {}
-    config = config_of(args, rules=(_VIDEO,), **more)
+    config = config_of(args, rules=(_VIDEO, _ALONE), **more)
     assert config.source.file is not None
     check_model_file(config.source.file)
     options = options_of(args, "predict", opt.PredictOptions)
@@ -65,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("--no-ids, --no-colour and --no-overlay leave nothing to write; leave one of them out")
     if "opacity" in given(args).get("predict", {}) and not options.overlay:
         raise without_effect(["--opacity"], "no overlay is written (--no-overlay)")
-    claimed = claim(args, "predict", config, ("data", "source"), results=RESULTS, clear=False)
+    claimed = claim(args, "predict", config, ("data", "task", "source"), results=RESULTS, clear=False)
     job = Job(lambda desk, context: _events(desk, context, claimed, args, options), args.out, claimed)
     return run_alone(args, "predict", {"predict": job}, config)
 
@@ -73,17 +93,38 @@ def run(args: argparse.Namespace) -> int:
 def _events(
     desk: Desk, context: Context, claimed: Claim, args: argparse.Namespace, options: opt.PredictOptions
 ) -> Iterator[Event]:
+    from crots.opening import Inputs
     from crots.stages.applying import apply_model
 
-    return apply_model(desk.bench(), options, desk.out, context, classes=args.classes, claim=claimed.take)
+    source = desk.config.source
+    model = dataclasses.replace(source, predictions=None, confidence=None)
+    black_box = dataclasses.replace(desk.config, source=dataclasses.replace(source, file=None, net=""))
+
+    def open_beside(classes: ClassSet) -> PredictionSet:
+        found = Inputs(black_box, Path.cwd(), classes=classes).predictions
+        assert found is not None
+        return found
+
+    return apply_model(
+        dataclasses.replace(desk, config=dataclasses.replace(desk.config, source=model)).bench(),
+        options,
+        desk.out,
+        context,
+        classes=args.classes,
+        predictions=open_beside if source.predictions else None,
+        claim=claimed.take,
+    )
 
 
 COMMAND = Command(
     name="predict",
     about="Runs a model on a folder of images, one image or a video, and writes label ids, colours, and the colours "
-    "over the image.\nTakes every file that crots export writes, and training checkpoints.",
+    "over the image.\nTakes every file that crots export writes, and training checkpoints. With the predictions of a "
+    "black box for the same images, each pixel gets the label of the more confident of the two.",
     example="crots predict --checkpoint adapted/student.safetensors --images new/ --out predictions/\n"
-    "crots predict --checkpoint adapted.onnx --images drive.mp4 --out predictions/",
+    "crots predict --checkpoint adapted.onnx --images drive.mp4 --out predictions/\n"
+    "crots predict --checkpoint adapted/student.safetensors --images new/ --predictions vendor/labels "
+    "--confidence vendor/confidence --out predictions/",
     configure=configure,
     run=run,
 )
