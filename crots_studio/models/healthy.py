@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from crots.methods.alarms import BOUNDS, EMPTY
+from crots.methods.alarms import BOUNDS, informative
 from crots_studio.models.series import Curves, Figure, figure_title
 
 
@@ -31,8 +31,8 @@ def levels(curves: Curves, stages: Sequence[str], figures: Sequence[Figure]) -> 
     """
     found: list[Level] = []
     for stage, offset in curves.offsets(stages).items():
-        information = curves.series(stage, Figure("score", "information"))
-        if len(information) and float(information.values[0]) < EMPTY:
+        scores = {name: curves.series(stage, Figure("score", name)) for name in ("information", "certainty")}
+        if not informative({name: float(series.values[0]) for name, series in scores.items() if len(series)}):
             continue
         for figure in figures:
             series = curves.series(stage, figure)

@@ -2,7 +2,18 @@
 
 import pytest
 
-from crots.methods.alarms import BOUNDS, EMPTY, UNFITTING, UNREADABLE, Alarm, healthy, judge, surest_lost, usable
+from crots.methods.alarms import (
+    BOUNDS,
+    EMPTY,
+    UNFITTING,
+    UNREADABLE,
+    Alarm,
+    healthy,
+    informative,
+    judge,
+    surest_lost,
+    usable,
+)
 
 START = {
     "certainty": 0.8, "information": 0.6, "neighbourhood": 0.74, "agreement": 1.0, "stability": 1.0, "flip": 0.92,
@@ -89,6 +100,17 @@ def test_labels_of_other_images_stop_what_learns_them():
     assert alarm.serious and "belong to these images" in alarm.text
     (alarm,) = judge([start], {}, trained=True)
     assert not alarm.serious
+
+
+def test_a_start_of_rare_things_alone_is_informative_and_losing_them_stops():
+    """Spots on 0.5 % of the pixels: little information can be had, and the guard took the start for an empty one."""
+    rare = START | {"certainty": 0.914, "information": 0.022}
+    losing = rare | {"certainty": 0.965, "information": 0.0063, "surest": 0.888, "classes kept": 0.5}
+    assert raised(rare, rare) == {}
+    assert raised(losing, rare)["information lost"] is True
+    # Random weights, which are unsure, and a network that says one class everywhere, whatever it sees.
+    assert not informative({"certainty": 0.004, "information": 0.002})
+    assert not informative({"certainty": 0.95, "information": 0.002})
 
 
 def test_an_uninformative_start_cannot_be_lost():

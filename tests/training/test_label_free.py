@@ -106,6 +106,7 @@ def test_that_no_single_class_is_watched_is_said_once(
     scores = LabelFreeScores(model(classes), material, ENGINE, Context("adapt-1"), trained=trained)
     # The start of a network of colours has little information.
     monkeypatch.setattr(alarms_module, "EMPTY", empty)
+    monkeypatch.setattr(alarms_module, "EMPTY_SHARE", empty)
     watch = Watch("adapt-1", score=scores, trained=trained)
     first, events = watch.evaluate(0, None, [])
     notes = [event.text for event in events if isinstance(event, Note) and event.level == "info"]
