@@ -24,9 +24,9 @@ UNREADABLE = 0.25
 UNFITTING = 0.4
 # `information` of a useful start: 0.19 after a short training from random weights, 0.02 before.
 EMPTY = 0.1
-# Of a useful start where one class has nearly all pixels, as a share of the most that `information` can be: 0.21 of a
-# model of spots on 0.5 % of the pixels, 0.002 of random weights.
-EMPTY_SHARE = 0.15
+# Where one class has nearly all pixels, so that `information` can be at most `SKEWED`, it is compared with that most:
+# 0.09 and 0.21 of it in models of spots on 0.5 % of the pixels, 0.002 of random weights, which can have all of 1.
+SKEWED, EMPTY_SHARE = 0.5, 0.05
 # `certainty`, 1 minus the normalised mean entropy: no trained network was below 0.4.
 UNIFORM = 0.05
 # Models ruined by far too high a learning rate were more certain than this; healthy ones stayed below 0.9.
@@ -127,9 +127,9 @@ def _is_reference(start: Values, trained: bool) -> bool:
 def informative(start: Values) -> bool:
     """Whether the label-free scores of a start show a model that can be lost, and not one that says nothing yet."""
     information, certainty = start.get("information", 1.0), start.get("certainty", 0.5)
-    # The entropy of the mean prediction bounds the information, and is small where all classes but one are rare.
+    # The entropy of the mean prediction: the most that the information can be, small where other classes are rare.
     most = information + 1.0 - certainty
-    return information >= min(EMPTY, EMPTY_SHARE * most)
+    return information >= (EMPTY if most >= SKEWED else EMPTY_SHARE * most)
 
 
 # Of float32.

@@ -108,6 +108,7 @@ def test_a_start_of_rare_things_alone_is_informative_and_losing_them_stops():
     losing = rare | {"certainty": 0.965, "information": 0.0063, "surest": 0.888, "classes kept": 0.5}
     assert raised(rare, rare) == {}
     assert raised(losing, rare)["information lost"] is True
+    assert informative({"certainty": 0.902, "information": 0.00996})
     # Random weights, which are unsure, and a network that says one class everywhere, whatever it sees.
     assert not informative({"certainty": 0.004, "information": 0.002})
     assert not informative({"certainty": 0.95, "information": 0.002})
