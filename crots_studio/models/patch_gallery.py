@@ -136,7 +136,9 @@ class PatchGallery:
 
     def fits(self, classes: ClassSet) -> bool:
         """Whether a class set has all classes of the patches; they may have been cut for another set."""
-        return all(number < len(classes) for row in self.rows for number in (*row.classes, *row.pixels))
+        # Most patches have pixels that were too unsure for any class.
+        known = {*range(len(classes)), classes.ignore}
+        return all(known.issuperset((*row.classes, *row.pixels)) for row in self.rows)
 
     def picture(self, row: PatchRow) -> Path:
         """Returns the file of a patch."""

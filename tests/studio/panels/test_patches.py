@@ -54,6 +54,18 @@ def test_patches_of_a_set_with_more_classes_are_not_shown(qtbot, panel, opened, 
     panel.gallery.grab()
 
 
+def test_patches_with_unsure_pixels_are_shown(qtbot, panel, tmp_path, open_project):
+    """Those of every real run have some: the gallery stayed empty, as if no patch had been cut."""
+    project = make_fake_project(tmp_path, until="mine")
+    path = project.stage_folder("mine") / "patches.json"
+    index = json.loads(path.read_text())
+    for row in index["patches"]:
+        row["pixels"][str(CLASSES.ignore)] = 7
+    path.write_text(json.dumps(index))
+    open_project(project.folder)
+    qtbot.waitUntil(lambda: len(panel.arranged) == len(index["patches"]) > 0, timeout=10_000)
+
+
 def test_without_a_project_it_says_what_to_do(panel):
     assert "project" in panel.gallery.empty_text
     assert not panel.rare.cut_button.isEnabled()
