@@ -30,7 +30,7 @@ from crots_studio.widgets.image_panel import ImagePanel, class_label
 from crots_studio.widgets.picture_layers import Content
 
 _NO_PROJECT = "Open or create a project to compare its models here."
-_NO_LABELS = "Models are compared with the source. Run the stage Pseudo-labels first."
+_NO_LABELS = "Models are compared with the source, once the stage Pseudo-labels is done."
 IMAGE, TRUTH = "Image", "Labels (truth)"
 
 
@@ -333,7 +333,7 @@ class BeforeAfterPanel(ImagePanel):
                 parts.append(f"{title(subject)} differs in {difference(source.labels, predicted.labels):.1%}")
         text = "; ".join([": ".join(parts[:2]), *parts[2:]]) + (" of pixels from the source" if len(parts) > 1 else "")
         if len(self._subjects) == 1:
-            text += "; no model is trained yet, run the stage Baseline"
+            text += "; no model is trained yet, the stage Baseline makes the first"
         return "\n".join([text, *(f"{title(subject)}: {error}" for subject, error in self.wrong.items())])
 
     def _right_text(self, truth: Array) -> str:

@@ -48,7 +48,7 @@ from crots_studio.widgets.slider_row import SliderRow
 _DEBOUNCE_MS = 40
 _NO_PROJECT = "Open or create a project to see how its images are mixed."
 _NO_LABELS = (
-    "Training mixes your images with their pseudo-labels.\n\nRun the stage Pseudo-labels, and this page shows how."
+    "Training mixes your images with their pseudo-labels.\n\nOnce the stage Pseudo-labels is done, this page shows how."
 )
 
 

@@ -29,7 +29,7 @@ from crots_studio.widgets.region_bar import RegionBar
 
 _NO_PROJECT = "Open or create a project to see its images here."
 _NO_IMAGES = "No target images yet. Choose the target folder in the project's set-up."
-_NO_LABELS = "no pseudo-labels yet: run the stage Pseudo-labels to see the source's predictions"
+_NO_LABELS = "no labels yet: the stage Pseudo-labels makes them from the source's predictions"
 IMAGE, LABELS, CONFIDENCE, ENTROPY = "Image", "Labels", "Confidence", "Entropy"
 
 

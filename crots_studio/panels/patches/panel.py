@@ -33,8 +33,11 @@ from crots_studio.widgets.picture_layers import Content, Outline, colour_table
 from crots_studio.widgets.thumbnails import NOTHING, PICTURE_SIDE, Thumbnail, ThumbnailView
 
 _NO_PROJECT = "Open or create a project to see its hard patches."
-_NO_LABELS = "Hard patches are cut from the pseudo-labels. Run the stage Pseudo-labels first."
-_NOT_CUT = "No patches are cut yet. Tick the rare classes and press Cut patches."
+_NO_LABELS = "Hard patches are cut from the pseudo-labels, once the stage Pseudo-labels is done."
+_NOT_CUT = (
+    "No patches are cut yet. The stage Hard patches cuts them; to see some before, tick the rare classes and press "
+    "Cut patches."
+)
 _NOT_NEEDED = "No patches are cut, because no round needs them."
 _NO_RARE = "No cell has enough confident pixels of a rare class, so there are no patches."
 _NONE_LEFT = "No patch matches the filter."

@@ -123,7 +123,7 @@ def test_nothing_runs_while_hidden(qtbot, session, panel, tmp_path, open_project
 def test_label_only_projects_say_what_is_missing(qtbot, session, panel, tmp_path, open_project, predicted):
     open_project(make_fake_project(tmp_path, until="pseudo-label").folder)
     ready(qtbot, session, panel, 1)
-    assert "run the stage Baseline" in panel.about.text()
+    assert "the stage Baseline makes the first" in panel.about.text()
 
 
 def test_validation_images_stand_beside_their_labels(qtbot, session, panel, tmp_path, open_project, predicted):

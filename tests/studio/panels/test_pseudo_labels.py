@@ -101,7 +101,7 @@ def test_before_the_stage_images_are_shown_and_after_it_labels(qtbot, panel, tmp
     open_project(project.folder)
     qtbot.waitUntil(lambda: panel.maps is not None and panel.images.labels.complete, timeout=10_000)
     assert list(panel.area.contents) == ["Image"]
-    assert "run the stage" in panel.about.text()
+    assert "the stage Pseudo-labels makes them" in panel.about.text()
     finish_stage(project, "pseudo-label", load_class_set("camvid"))
     session.run.events_arrived.emit([StageFinished(stage="pseudo-label", outcome="completed", seconds=1)])
     labels_shown(qtbot, session, panel)
