@@ -21,6 +21,8 @@ _PART = 0.2
 _SAME = 0.02
 # In standard errors of such a mean.
 _NOISE = 2.0
+# Fewer values are no trend: the last of three rises by chance every other time.
+_TREND = 5
 
 
 @dataclass(frozen=True)
@@ -78,8 +80,9 @@ def loss_tile(curves: Curves) -> TileText:
         values = values[np.isfinite(values)]
         if not len(values):
             continue
-        if len(values) == 1:
-            return TileText(f"{values[0]:.3g}", f"{title(stage)}: one value so far")
+        if len(values) < _TREND:
+            count = "one value" if len(values) == 1 else f"{len(values)} values"
+            return TileText(f"{values[-1]:.3g}", f"{title(stage)}: {count} so far")
         part = max(1, round(len(values) * _PART))
         before, now = float(values[:part].mean()), float(values[-part:].mean())
         moved = now - before

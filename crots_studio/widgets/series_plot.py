@@ -33,6 +33,12 @@ _EDGE = 0.4
 class SeriesPlot(QWidget):
     """A titled plot.
 
+    Args:
+        title: above it.
+        parent: its owner.
+        legend: whether names and values stand above the curves.
+        least: the value axis never shows less than that; 0 shows whatever the curves span.
+
     Attributes:
         title: above it.
         emphasised: the curve that stands out, None where all are alike.
@@ -49,7 +55,7 @@ class SeriesPlot(QWidget):
     cursor_moved = Signal(object)
     held = Signal(bool)
 
-    def __init__(self, title: str, parent: QWidget | None = None, *, legend: bool = True) -> None:
+    def __init__(self, title: str, parent: QWidget | None = None, *, legend: bool = True, least: float = 0.0) -> None:
         super().__init__(parent)
         self.title = title
         self._curves: dict[str, PlotCurve] = {}
@@ -68,6 +74,8 @@ class SeriesPlot(QWidget):
         self._cursor_x: float | None = None
         self._has_legend = legend
         self._build()
+        if least:
+            self.canvas.getViewBox().setLimits(minYRange=least)
         self.recolour()
 
     def _build(self) -> None:

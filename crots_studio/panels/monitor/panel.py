@@ -47,6 +47,8 @@ _TITLES: dict[Plot, str] = {
     "weight": "Confidence weight",
     "rate": "Learning rate",
 }
+# Differences of a tenth of a point, which are noise, must not fill the plot.
+_LEAST: dict[Plot, float] = {"miou": 2.0}
 # Tooltips of the figures.
 _DESCRIPTIONS = {
     "cross-entropy": "Loss on the pseudo-labels",
@@ -221,7 +223,9 @@ class TrainingCurves(QWidget):
         self._rounds: int | None = None
         self._source: float | None = None
         self._arranged: tuple[Plot, ...] = ()
-        self.plots: dict[Plot, SeriesPlot] = {plot: SeriesPlot(text) for plot, text in _TITLES.items()}
+        self.plots: dict[Plot, SeriesPlot] = {
+            plot: SeriesPlot(text, least=_LEAST.get(plot, 0.0)) for plot, text in _TITLES.items()
+        }
         self._build(session)
         self.redraw = Redraw(self, self._draw)
         session.theme_changed.connect(self._recolour)

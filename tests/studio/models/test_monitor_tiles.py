@@ -21,8 +21,8 @@ def test_without_a_score_it_says_whether_one_will_come():
         ((0.10, 0.14, 0.09, 0.15, 0.08, 0.13, 0.11), "steady"),
         ((0.5, 0.4, 0.33, 0.28, 0.24, 0.21, 0.2), "falling"),
         ((0.2, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6), "rising"),
-        ((0.2, 0.2), "steady"),
-        ((0.0, 0.0), "steady"),
+        ((0.2,) * 5, "steady"),
+        ((0.0,) * 5, "steady"),
         ((0.3, 0.31, 0.3, 0.3, 0.3, 0.3, 0.302), "steady"),
     ],
 )
@@ -34,11 +34,16 @@ def test_a_noisy_loss_is_not_said_to_rise(losses, way):
     assert tile.note == f"Round 1: {way}" and tile.tone == ("warning" if way == "rising" else "muted")
 
 
-def test_one_value_is_no_trend():
+@pytest.mark.parametrize(
+    ("losses", "note"), [((0.274,), "one value so far"), ((0.154, 0.152, 0.274), "3 values so far")]
+)
+def test_a_few_values_are_no_trend(losses, note):
+    """Nor a warning: three of a real run were said to rise, and the next ones fell."""
     curves = Curves()
-    curves.add([StageStarted(stage="adapt-1", total=6), Metrics(stage="adapt-1", step=6, values={"loss": 0.274})])
+    events = [Metrics(stage="adapt-1", step=10 * step, values={"loss": value}) for step, value in enumerate(losses, 1)]
+    curves.add([StageStarted(stage="adapt-1", total=60), *events])
     tile = loss_tile(curves)
-    assert (tile.figure, tile.note) == ("0.274", "Round 1: one value so far")
+    assert (tile.figure, tile.note, tile.tone) == ("0.274", f"Round 1: {note}", "muted")
 
 
 def test_what_comes_before_the_first_stage_fits_into_its_tile():

@@ -804,3 +804,14 @@ def test_a_single_point_has_an_axis_of_its_size(qtbot, value):
     assert max(map(QFontMetrics(axis.font()).horizontalAdvance, ticks)) < axis.width(), "a longer one is left out"
     plot.set_curves([PlotCurve("only", np.array([100.0, 200.0]), np.array([value, value + 1]), "#ff0000")])
     assert plot.canvas.getViewBox().viewRange()[0][0] > 80, "two points need no room for one"
+
+
+def test_scores_that_differ_by_tenths_do_not_fill_the_plot(qtbot, panel, tell):
+    """A score that moves by 0.3 points looked as if it rose and fell steeply."""
+    points = [evaluated("baseline", miou, 6 * step) for step, miou in enumerate((0.617, 0.619, 0.616), 1)]
+    tell([StageStarted(stage="baseline", total=60), *points])
+    plot = panel.training.plots["miou"]
+    qtbot.waitUntil(lambda: plot.names == ("mIoU",))
+    qtbot.waitUntil(lambda: plot.canvas.getViewBox().viewRange()[1][1] > 61.9)
+    low, high = plot.canvas.getViewBox().viewRange()[1]
+    assert high - low >= 2 and low < 61.6
