@@ -354,7 +354,9 @@ class RailPanel(QWidget):
         """Selects the next stage, or the inputs of a new project."""
         begun = any(row.is_stage and row.state not in ("ready", "waiting", "checking") for row in self.rows)
         following = next_stage(self.rows)
-        key = following.key if begun and following is not None else "target"
+        # While the files are being checked it is not known which stage is next.
+        known = following is not None and following.state != "checking"
+        key = following.key if begun and following is not None and known else "target"
         numbers = [number for number, row in enumerate(self.rows) if row.key == key]
         self.list.setCurrentRow(numbers[0] if numbers else -1)
 

@@ -12,7 +12,7 @@ from crots.files import write_json
 from crots.project_status import StageStatus
 from crots_studio.models.history import History
 from crots_studio.models.project_form import Finding
-from crots_studio.models.rail import RailRow, next_stage, rail_rows, summary
+from crots_studio.models.rail import RailRow, looking_rows, next_stage, rail_rows, summary
 from crots_studio.models.run_state import RunState
 from crots_studio.panels.rail import RailPanel
 from tests.studio.fake_project import make_fake_project
@@ -79,6 +79,21 @@ def test_a_stage_that_comes_or_goes_leads_nobody_away(qtbot, session, rail, fini
 def test_a_partly_done_project_begins_at_the_next_stage(rail, open_project, tmp_path):
     open_project(make_fake_project(tmp_path, until="baseline").folder)
     assert rail.current.key == "mine"
+
+
+def test_a_run_that_is_found_while_the_files_are_checked_leads_nobody_to_a_stage_that_is_done(
+    qtbot, session, rail, finished, monkeypatch
+):
+    """A window that was opened again during the baseline showed Pseudo-labels."""
+    keys = finished.stage_keys()
+    rail.list.setCurrentRow(0)
+    session.run.state.begin(detached=True)
+    session.run.state.add([StageStarted(stage="baseline", total=9)])
+    rail._show(rail_rows(looking_rows(keys), session.run.state, {}, History()))
+    assert rail.current.key == "target"
+    status = [StageStatus(key, "done" if key == "pseudo-label" else "waiting") for key in keys]
+    rail._show(rail_rows(status, session.run.state, {}, History()))
+    assert rail.current.key == "baseline"
 
 
 def test_arrow_keys_go_through_the_stages(qtbot, rail, finished):
