@@ -13,6 +13,7 @@ from crots.events import StageFinished
 from crots.label_files import write_labels
 from crots.stages.image_scores import read_image_scores
 from crots.taxonomy import load_class_set
+from crots.text import points
 from crots_studio.models.image_ranking import Question, read_all
 from crots_studio.models.image_store import ImageStore
 from crots_studio.models.predictions import ModelPrediction, Predictions, difference
@@ -186,12 +187,12 @@ def test_validation_images_are_sorted_by_errors_gain_and_loss_of_all_classes_or_
     gain = after.quality() - before.quality()
     panel.sort.setCurrentIndex(panel.sort.findData("gain"))
     assert order(panel) == [after.keys[place] for place in np.argsort(-gain)]
-    assert figures(panel)[0] == f"{100 * gain.max():+.1f}"
+    assert figures(panel)[0] == points(gain.max())
     panel.sort.setCurrentIndex(panel.sort.findData("loss"))
     assert order(panel) == [after.keys[place] for place in np.argsort(gain)]
     panel.label.setCurrentIndex(panel.label.findData("car"))
     car = after.quality(8) - before.quality(8)
-    assert figures(panel) == [f"{100 * value:+.1f}".replace("-", "\u2212") for value in np.sort(car)]
+    assert figures(panel) == [points(value).replace("-", "\u2212") for value in np.sort(car)]
     # The source has nothing to be compared with.
     panel.model.setCurrentIndex(panel.model.findData("source"))
     assert order(panel) == ["val_0", "val_1"]
