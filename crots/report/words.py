@@ -171,7 +171,7 @@ def _use_the_source(before: ModelScore, tone: Tone, result: Result) -> tuple[str
     if tone != "worse" or before.subject != SOURCE:
         return ()
     more = "a student that did not start from it learns only what the target's images show: add all that it will label"
-    both = "crots predict --predictions labels images with both, each pixel by the more confident of the two"
+    both = "crots predict can label images with both, each pixel by the more confident of the two"
     return ("the source itself is the better model here", more, *([both] if result.predictions else []))
 
 
