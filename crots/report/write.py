@@ -20,6 +20,7 @@ from crots.report.changes import STAGE, Comparison
 from crots.report.collect import collect_facts
 from crots.report.facts import IMAGES, Facts
 from crots.report.page import MARK, render_page
+from crots.report.places import without_places
 
 NAME = "report.html"
 # No file of a project ends so.
@@ -78,7 +79,7 @@ def report_events(job: ReportJob, context: Context) -> Iterator[Event]:
             facts = dataclasses.replace(facts, gaps=(*facts.gaps, gap))
     for gap in facts.gaps:
         yield Note(stage=context.stage, text=gap, level="warning")
-    write_text(job.path, render_page(facts))
+    write_text(job.path, render_page(without_places(facts, job.project)))
     job.facts = facts
     yield ArtifactWritten(stage=context.stage, kind=STAGE, path=str(job.path))
 
