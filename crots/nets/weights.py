@@ -265,7 +265,27 @@ def load_into(model: Model, path: Path, *, purpose: Purpose = "start", prefix: s
     if found.card and found.card.oracle:
         # A model trained from weights that were chosen by labels keeps that mark (fault F13).
         model.card = dataclasses.replace(model.card, oracle=True)
+    if found.card and purpose == "start":
+        report = _with_names(report, found.card.class_set.names, model.classes.names, path)
     return _normalised(model, report, found.card.normalisation if found.card else report.normalisation)
+
+
+def _with_names(report: LoadReport, found: tuple[str, ...], wanted: tuple[str, ...], path: Path) -> LoadReport:
+    """Compares the classes of a whole model with the student's: as many of them need not be the same.
+
+    Raises:
+        InputError: they are the same in another order, so that each would be learnt as another from the start.
+    """
+    if report.start != "trained" or found == wanted or unnamed(found):
+        return report
+    if sorted(found) == sorted(wanted):
+        raise InputError(
+            f"{path} is for the same classes in another order ({', '.join(found[:4])} ...; the class set has "
+            f"{', '.join(wanted[:4])} ...); list the classes in the order of the file",
+            field="classes",
+        )
+    note = f"its classes {', '.join(found[:4])} ... are taken for {', '.join(wanted[:4])} ..., one after the other"
+    return dataclasses.replace(report, notes=(*report.notes, note))
 
 
 def fill(model: Model, tensors: Mapping[str, Tensor], name: str) -> LoadReport:

@@ -355,6 +355,18 @@ def test_arguments_that_contradict_a_self_describing_file(tmp_path):
 
 
 @pytest.mark.usefixtures("narrow_deeplab")
+def test_a_start_of_the_same_classes_in_another_order_is_refused_and_other_names_are_said(tmp_path):
+    path = tmp_path / "m.safetensors"
+    model = create_model(NET, classes("a", "b", "c"), Size(64, 32))
+    save_safetensors(path, model.net, model.card)
+    with pytest.raises(InputError, match=r"same classes in another order \(a, b, c .*has c, b, a .*order of the file"):
+        load_into(create_model(NET, classes("c", "b", "a"), Size(64, 32)), path)
+    said = load_into(create_model(NET, classes("x", "b", "c"), Size(64, 32)), path).lines()
+    assert "its classes a, b, c ... are taken for x, b, c ..., one after the other" in said
+    assert load_into(create_model(NET, classes("a", "b", "c"), Size(64, 32)), path).notes == ()
+
+
+@pytest.mark.usefixtures("narrow_deeplab")
 def test_pth_has_adaptsegnets_keys_and_equal_bytes(tmp_path):
     model = create_model(NET, ABC, Size(64, 32))
     save_pth(tmp_path / "a.pth", model.net)
