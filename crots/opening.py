@@ -7,8 +7,10 @@ No torch, but for what a student's own weights file holds (`Inputs.start`).
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Callable, Collection
+import filecmp
+from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +24,7 @@ from crots.data.datasets import Dataset, open_dataset, with_labels_alone
 from crots.data.pixels import PixelWarning, pixel_warnings
 from crots.data.predictions import PredictionSet, open_predictions
 from crots.data.sizes import enlarged, propose_size, proposed_tile, squeezed
+from crots.data.spread import evenly_spread
 from crots.data.tiles import Tiling
 from crots.errors import InputError
 from crots.events import Remark
@@ -44,6 +47,8 @@ if TYPE_CHECKING:
 
 # Stands for the working size where the options give none: no network's parameters depend on it.
 _ANY_SIZE = Size(512, 256)
+# Validation images that have names of target images, and are compared with those.
+_COMPARED = 20
 
 
 def card_of(path: Path) -> ModelCard | None:
@@ -267,9 +272,25 @@ class Inputs:
         if found is None or predictions is None:
             return ""
         try:
-            predictions.lookup(found.keys, beside=self.target.keys)
+            own = predictions.lookup(found.keys, beside=self.target.keys).files
         except InputError as error:
             return f"the source cannot be scored: {error}"
+        if name := self._taken_for_target(found, own):
+            return (
+                f"the source cannot be scored: {name} is a validation image and another target image, and the one "
+                f"prediction of that name, {own[name]}, is taken for the target's; name the validation images otherwise"
+            )
+        return ""
+
+    def _taken_for_target(self, validation: Dataset, own: Mapping[str, Path]) -> str:
+        """The key of a validation image that would be scored with the prediction of another picture; or nothing."""
+        targets = {sample.key: sample.image for sample in self.target.samples}
+        shared = [sample for sample in validation.samples if sample.key in targets and sample.key in own]
+        for sample in (shared[place] for place in evenly_spread(len(shared), _COMPARED)):
+            # An unreadable one is reported where its pixels are needed.
+            with contextlib.suppress(OSError):
+                if not filecmp.cmp(sample.image, targets[sample.key], shallow=False):
+                    return sample.key
         return ""
 
     @property

@@ -368,12 +368,9 @@ def source_can_be_scored(bench: Workbench) -> bool:
     if not bench.config.source.predictions:
         return bench.config.source.file is not None
     assert bench.validation is not None
-    try:
-        bench.predictions.lookup(bench.validation.keys, beside=bench.dataset.keys)
-    except InputError as error:
-        bench.note(f"the source is not scored: {error}", warning=True)
-        return False
-    return True
+    if reason := bench.inputs.unscored_source:
+        bench.note(reason, warning=True)
+    return not reason
 
 
 def source_predict(bench: Workbench) -> Predict:

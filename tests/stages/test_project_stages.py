@@ -1,7 +1,11 @@
 import dataclasses
 
+import pytest
+
 from crots.artefacts import section_of, stage_kind
-from crots.events import Note, Scored
+from crots.events import Evaluated, Note, Scored
+from crots.images import write_image
+from crots.label_files import write_labels
 from crots.nets import user as user_nets
 from crots.nets.info import Family
 from crots.options import SECTIONS
@@ -33,3 +37,19 @@ def test_a_network_of_one_image_size_trains_without_crops_patches_and_smaller_vi
     assert "trains on mixes only" in " ".join(note.text for note in world.of(events, Note, "adapt-1"))
     scores = world.of(events, Scored, "adapt-1")[0].values
     assert {"flip", "colour"} <= scores.keys() and "scale" not in scores
+
+
+@pytest.mark.parametrize("copied", [True, False])
+def test_predictions_are_scored_on_images_of_the_same_name_only_where_they_are_the_same_pictures(tmp_path, copied):
+    """Folders numbered from 0 each: the source was scored with its predictions of other pictures."""
+    first = 0 if copied else 50
+    for number in range(3):
+        image, labels = world.paint(first + number)
+        write_image(tmp_path / "val" / f"{world.key(number)}.png", image)
+        write_labels(tmp_path / "truth" / f"{world.key(number)}.png", labels)
+    data = {"val_images": str(tmp_path / "val"), "val_labels": str(tmp_path / "truth")}
+    project = world.black_box(tmp_path, data=data, adapt={"rounds": 1})
+    events = run(project)
+    assert ("source" in {event.subject for event in world.of(events, Evaluated, "evaluate")}) is copied
+    said = [note.text for note in world.of(events, Note, "evaluate") if "the source cannot be scored" in note.text]
+    assert len(said) == (not copied) and all("is taken for the target's; name the val" in text for text in said)
