@@ -6,6 +6,7 @@ already.
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -127,7 +128,9 @@ class Comparison:
             context.control.check()
             compared.append(_compare(sample, labels, predict, bench, counts))
             yield done
-        self.found = _changes(keys[-1], compared, counts, bench.classes, sure=labels.confidence is not None)
+        found = _changes(keys[-1], compared, counts, bench.classes, sure=labels.confidence is not None)
+        averages = self.project.config.source.predictions is None and self.project.config.pseudo_label.flip
+        self.found = dataclasses.replace(found, mirrored=averages)
 
 
 def evenly(samples: Sequence[Sample], most: int) -> list[Sample]:

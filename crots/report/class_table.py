@@ -103,6 +103,12 @@ def _explained(facts: Facts, scores: Sequence[ModelScore]) -> list[str]:
             f"{title(facts.changes.model)} (now) predict as this class; no labels needed. Kept: the unchanged "
             f"share of {of}."
         )
+        if facts.changes.mirrored:
+            # A second pass of the model over these images would cost as much time again.
+            lines.append(
+                f"The source's labels average each image with its mirror image, {title(facts.changes.model)} sees it "
+                "once: a small part of the changes, at edges, is due to that."
+            )
         if any(row.vanishing for row in facts.changes.classes):
             lines.append("Vanishing: less than a quarter is left; lost, or false positives that were corrected.")
     elif facts.shares:

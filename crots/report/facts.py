@@ -219,6 +219,7 @@ class Changes:
         classes: in train-id order, those that occur.
         sure: the source gave confidence, so that its surer half is known.
         pictures: of a few images.
+        mirrored: the source's labels are means with those of the mirrored images, and the model's are not.
     """
 
     model: str
@@ -226,6 +227,7 @@ class Changes:
     classes: tuple[ClassChange, ...]
     sure: bool
     pictures: tuple[Picture, ...] = ()
+    mirrored: bool = False
 
     @property
     def changed(self) -> float:

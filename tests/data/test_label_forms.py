@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from crots.data.datasets import open_dataset
-from crots.data.labels import read_truth, resolve_encoding
+from crots.data.labels import read_truth, resolve_encoding, tried_labels
 from crots.errors import InputError
 from crots.label_files import TRAIN_IDS, write_labels
 from crots.taxonomy import ClassSet, load_class_set
@@ -197,3 +197,18 @@ def test_labels_are_read_rightly_or_not_at_all(data):
         assert right or "would fit too" in message or "warning" in message, (dataset.encoding, message)
     finally:
         shutil.rmtree(root)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".gif", ".bmp", ".tif", ".pgm"])
+def test_masks_of_0_and_255_are_warned_of_in_every_format(tmp_path, suffix):
+    three = ClassSet("three", ("a", "b", "c"), ((10, 20, 30), (40, 50, 60), (70, 80, 90)))
+    for kind in ("images", "labels"):
+        (tmp_path / kind).mkdir()
+    for name in "xyz":
+        Image.fromarray(np.full((16, 16, 3), 90, np.uint8)).save(tmp_path / "images" / f"{name}.png")
+        mask = np.zeros((16, 16), np.uint8)
+        mask[4:9] = 255
+        Image.fromarray(mask).save(tmp_path / "labels" / f"{name}{suffix}")
+    found = open_dataset(tmp_path / "images", labels=tmp_path / "labels", classes=three)
+    warned = [note.text for note in tried_labels(found, three).notes if note.warning]
+    assert len(warned) == 1 and warned[0].startswith("nothing but a and ignored pixels occurs in them")

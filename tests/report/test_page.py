@@ -29,6 +29,13 @@ from crots.report.words import duration
 from tests.studio.fake_project import make_fake_project
 
 
+def test_labels_that_were_averaged_with_the_mirror_image_are_said_to_be():
+    facts = facts_with("a")
+    assert "mirror image" not in render_page(facts)
+    averaged = dataclasses.replace(facts, changes=dataclasses.replace(facts.changes, mirrored=True))
+    assert "average each image with its mirror image, round 1 sees it once" in render_page(averaged)
+
+
 def facts_with(text):
     """Facts in which every word from outside is ``text``."""
     classes = ClassFacts(text, (text,), ((1, 2, 3),), source_name=text, mapped={text: text})
