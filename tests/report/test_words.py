@@ -32,9 +32,9 @@ def test_the_headline_says_better_worse_or_about_the_same(now, tone, part):
     assert found.tone == tone
     assert part in found.headline
     assert ("the source itself is the better model here" in found.look) == (tone == "worse")
-    assert not any("crots predict --predictions" in line for line in found.look)
+    assert not any("crots predict can label" in line for line in found.look)
     black_box = summarise(replace(result(scored("source", 0.5), scored("adapt-1", now)), predictions=True)).look
-    assert any("crots predict --predictions" in line for line in black_box) == (tone == "worse")
+    assert any("crots predict can label" in line for line in black_box) == (tone == "worse")
 
 
 def test_classes_that_gained_and_lost_are_named_the_greatest_first():
