@@ -74,11 +74,12 @@ def run_project(
             body = partial(_begun, project, stage_events)
             if not tried:
                 body, tried = partial(_tried, project, keys[keys.index(key) :], body), True
+            prepare = None
             if (measure or budgeted) and workers.world == 1:
-                body = partial(_measured, project, keys[keys.index(key) :], only is not None, body)
+                prepare = partial(_measured, project, keys[keys.index(key) :], only is not None)
                 measure = budgeted = False
             record = partial(project.finish, key) if workers.first else None
-            for event in run_stage(body, context, record=record):
+            for event in run_stage(body, context, record=record, prepare=prepare):
                 yield event
             if not isinstance(event, StageFinished) or event.outcome != "completed":
                 return
@@ -154,12 +155,10 @@ def _try_inputs(project: Project, keys: tuple[str, ...]) -> None:
         tried_labels(inputs.validation, inputs.classes)
 
 
-def _measured(
-    project: Project, keys: tuple[str, ...], asked: bool, body: StageBody, context: Context
-) -> Iterator[Event]:
-    """Begins a stage after the estimate of the run."""
+def _measured(project: Project, keys: tuple[str, ...], asked: bool, context: Context) -> Context:
+    """Estimates the run, for the notes of its first stage."""
     estimated = map(Remark, _estimated(project, keys, asked, context))
-    return body(dataclasses.replace(context, notes=(*context.notes, *estimated)))
+    return dataclasses.replace(context, notes=(*context.notes, *estimated))
 
 
 def _estimated(project: Project, keys: tuple[str, ...], asked: bool, context: Context) -> tuple[str, ...]:
@@ -262,7 +261,11 @@ def tidy(project: Project) -> None:
 
 
 def run_stage(
-    body: StageBody, context: Context, *, record: Callable[[float, float | None], None] | None = None
+    body: StageBody,
+    context: Context,
+    *,
+    record: Callable[[float, float | None], None] | None = None,
+    prepare: Callable[[Context], Context] | None = None,
 ) -> Iterator[Event]:
     """Runs one stage, writes its events to the stream and ends it with a `StageFinished`.
 
@@ -270,6 +273,7 @@ def run_stage(
         body: makes the stage's generator.
         context: its surroundings.
         record: called with seconds and mIoU when the stage is complete, before its end is yielded.
+        prepare: what comes before the stage and is no work of it, though it may fail; returns the stage's surroundings.
     """
     start, miou = time.monotonic(), None
 
@@ -279,6 +283,9 @@ def run_stage(
 
     end: StageFinished | None = None
     try:
+        if prepare:
+            context = prepare(context)
+            start = time.monotonic()
         for event in body(context):
             if isinstance(event, Evaluated):
                 miou = event.miou

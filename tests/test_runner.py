@@ -1,7 +1,9 @@
 """Runs of whole tiny projects: order, labels that no stage sees, options that reach their stages."""
 
 import json
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,9 +12,10 @@ from PIL import Image
 from crots.artefacts import STUDENT, TEACHER
 from crots.errors import InputError
 from crots.eventlog import read_events
-from crots.events import ArtifactWritten, Evaluated, Metrics, Note, Scored, StageStarted
+from crots.events import ArtifactWritten, Evaluated, Metrics, Note, Scored, StageFinished, StageStarted
 from crots.nets.weights import load_model
-from crots.runner import planned
+from crots.project_status import statuses
+from crots.runner import planned, run_project
 from crots.stages.workbench import Workbench
 from tests.stages import tiny_world as world
 from tests.stages.tiny_runs import ends, run, states, student_of
@@ -314,3 +317,20 @@ def test_labels_that_do_not_fit_are_refused_before_the_first_stage(tmp_path):
     assert "labels must have their image's size" in last.message
     assert not project.started_path("pseudo-label").exists()
     assert ends(run(project, until="pseudo-label")) == {"pseudo-label": "completed"}, "it reads no labels"
+
+
+def test_the_trial_before_a_run_is_no_time_of_its_first_stage(tmp_path, monkeypatch):
+    clock = [0.0]
+
+    def estimated(*_):
+        clock[0] += 1000
+        return ("a note",)
+
+    monkeypatch.setattr("crots.runner._estimated", estimated)
+    real = time.monotonic
+    monkeypatch.setattr("crots.runner.time", SimpleNamespace(monotonic=lambda: real() + clock[0]))
+    project = world.black_box(tmp_path)
+    events = list(run_project(project, until="pseudo-label", measure=True))
+    assert clock[0] == 1000 and "a note" in [note.text for note in world.of(events, Note)]
+    assert world.of(events, StageFinished)[-1].seconds < 900
+    assert {status.key: status for status in statuses(project)}["pseudo-label"].seconds < 900
