@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -24,8 +25,9 @@ from crots.methods.pseudo import likeliest
 from crots.nets.reading import file_kind, read_weights
 from crots.nets.source import Source, open_source
 from crots.nets.weights import PUBLISHED_SIZE
-from crots.opening import tiling_of
+from crots.opening import Inputs, tiling_of
 from crots.options import DataOptions, PredictOptions
+from crots.project_config import ProjectConfig
 from crots.stages.predict import (
     VIDEO_SUFFIXES,
     Frame,
@@ -86,6 +88,32 @@ def apply_model(
         video=rate,
     )
     return with_notes(predict_frames(job, context), bench)
+
+
+def beside_black_box(
+    config: ProjectConfig, root: Path
+) -> tuple[ProjectConfig, Callable[[ClassSet], PredictionSet] | None]:
+    """Splits a configuration that names a model and the predictions of a black box for the same images.
+
+    Args:
+        config: with ``source.file``.
+        root: what its relative paths are relative to.
+
+    Returns:
+        What remains for the model, and ``predictions`` of `apply_model`.
+    """
+    source = config.source
+    if source.predictions is None:
+        return config, None
+    alone = dataclasses.replace(source, predictions=None, confidence=None, encoding="auto")
+    black_box = dataclasses.replace(config, source=dataclasses.replace(source, file=None))
+
+    def open_predictions(classes: ClassSet) -> PredictionSet:
+        found = Inputs(black_box, root, classes=classes).predictions
+        assert found is not None
+        return found
+
+    return dataclasses.replace(config, source=alone), open_predictions
 
 
 class Confident(NamedTuple):

@@ -87,6 +87,7 @@ class ApplyDialog(WorkDialog):
         form.addRow("", self.summary)
         form.addRow(_label("&Images", self.images), images)
         form.addRow(_label("&Results", self.out), self.out)
+        self.black_box = self._add_black_box(form) if self._project.config.source.predictions else ()
         form.addRow("Write", self._ticks())
         form.addRow(_label("Opaci&ty", self.opacity.slider), self.opacity)
         column = QVBoxLayout(self)
@@ -97,7 +98,24 @@ class ApplyDialog(WorkDialog):
         self.resize(680, 380)
         self.model.currentIndexChanged.connect(self.refresh)
         self.images.changed.connect(self._propose)
-        self.out.changed.connect(self.refresh)
+        for field in (self.out, *self.black_box):
+            field.changed.connect(self.refresh)
+
+    def _add_black_box(self, form: QFormLayout) -> tuple[PathField, ...]:
+        """Adds the fields for its predictions of these images and their confidence."""
+        settings = self._session.settings
+        predictions = PathField(
+            "Predictions of the black box", "folder", settings, placeholder="none: the model labels alone"
+        )
+        confidence = PathField(
+            "Confidence of the black box", "folder", settings, placeholder="the folder beside these predictions"
+        )
+        form.addRow(_label("&Black box", predictions), predictions)
+        form.addRow(_label("Confi&dence", confidence), confidence)
+        note = Label("With its predictions of the same images, the label of the more confident of the two is written.")
+        note.setProperty("role", "muted")
+        form.addRow("", note)
+        return predictions, confidence
 
     def _ticks(self) -> QHBoxLayout:
         row = QHBoxLayout()
@@ -132,7 +150,8 @@ class ApplyDialog(WorkDialog):
         chosen = self._models[place] if 0 <= place < len(self._models) else None
         ticked = {name: tick.isChecked() for name, tick in self.results.items()}
         options = PredictOptions(flip=self.flip.isChecked(), opacity=self.opacity.value, **ticked)
-        return ApplyForm(self._project, chosen, _path(self.images.text), _path(self.out.text), options)
+        images, out, *black_box = (_path(field.text) for field in (self.images, self.out, *self.black_box))
+        return ApplyForm(self._project, chosen, images, out, options, *black_box)
 
     def _propose(self) -> None:
         """Proposes a new folder for the results of these images."""
@@ -147,7 +166,8 @@ class ApplyDialog(WorkDialog):
         self.buttons.start.setEnabled(not problem and not running)
         self.buttons.copy_command.setEnabled(not problem)
         self.buttons.open_folder.setEnabled(self._written is not None)
-        for widget in (self.model, self.images, self.file_button, self.out, self.flip, *self.results.values()):
+        fields = self.images, self.file_button, self.out, *self.black_box
+        for widget in (self.model, *fields, self.flip, *self.results.values()):
             widget.setEnabled(not running)
         self.opacity.setEnabled(not running and form.options.overlay)
         self.buttons.close_button.setText("&Stop" if running else "&Close")

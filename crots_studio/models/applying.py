@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from crots.errors import CrotsError, InputError
 from crots.events import Event, Note, Progress, StageFinished, StageStarted
-from crots.files import exists, free_place
+from crots.files import exists, file_or_name, free_place
 from crots.options import PredictOptions, SourceOptions
 from crots.pace import Pace
 from crots.project import Project
@@ -47,13 +47,25 @@ def free_folder(project: Project, images: Path | None) -> Path:
 
 @dataclass(frozen=True)
 class ApplyForm:
-    """What the user chose."""
+    """What the user chose.
+
+    Attributes:
+        project: whose model is applied.
+        model: the file.
+        images: a folder, an image or a video.
+        out: folder of the results.
+        options: what is written.
+        predictions: of the project's black box for these images; None labels them with the model alone.
+        confidence: of these; None where it lies beside them.
+    """
 
     project: Project
     model: Checkpoint | None
     images: Path | None
     out: Path | None
     options: PredictOptions
+    predictions: Path | None = None
+    confidence: Path | None = None
 
     def problem(self) -> str:
         """Says what is missing; empty where nothing is."""
@@ -63,6 +75,11 @@ class ApplyForm:
             return "Choose a folder of images, an image or a video."
         if not exists(self.images):
             return f"{self.images} does not exist; choose a folder of images, an image or a video."
+        if self.confidence and not self.predictions:
+            return "Choose the predictions that the confidence is of, or leave it out."
+        for folder in (self.predictions, self.confidence):
+            if folder and not folder.is_dir():
+                return f"{folder} is not a folder; choose the one that the black box wrote for these images."
         if not (self.options.ids or self.options.colour or self.options.overlay):
             return "Choose at least one thing to write."
         return self._problem_of_out(self.images)
@@ -97,6 +114,13 @@ class ApplyForm:
         # Trust was given to the network that the project's options name.
         named = net if is_factory(net) and net in (config.source.net, config.student.net) else ""
         source = SourceOptions(file=self.model.path, net=named)
+        if self.predictions:
+            source = dataclasses.replace(
+                source,
+                predictions=self.predictions,
+                confidence=self.confidence,
+                encoding=config.source.encoding,
+            )
         # Threads belong to a run, should one go on in this process.
         runtime = dataclasses.replace(config.runtime, device=device or config.runtime.device, threads=0)
         return dataclasses.replace(config, data=data, source=source, runtime=runtime)
@@ -109,11 +133,23 @@ class ApplyForm:
         words = ["crots", "predict", "--checkpoint", str(self.model.path), "--images", str(self.images)]
         words += ["--layout", data.layout] if data.layout != "auto" else []
         words += ["--skip-bad"] if data.skip_bad else []
+        words += self._words_of_predictions()
         words += ["--out", str(self.out)]
         words += ["--flip"] if options.flip else []
         words += [f"--no-{name}" for name in ("ids", "colour", "overlay") if not getattr(options, name)]
         words += ["--trust"] if self.project.config.runtime.trust else []
         return command_text(words)
+
+    def _words_of_predictions(self) -> list[str]:
+        if not self.predictions:
+            return []
+        config, folder = self.project.config, self.project.folder
+        words = ["--predictions", str(self.predictions)]
+        words += ["--confidence", str(self.confidence)] if self.confidence else []
+        words += ["--predictions-encoding", config.source.encoding] if config.source.encoding != "auto" else []
+        for flag, named in (("--source-classes", config.task.source_classes), ("--class-map", config.task.class_map)):
+            words += [flag, file_or_name(named, folder)] if named else []
+        return words
 
 
 @dataclass
@@ -159,15 +195,16 @@ def apply_events(form: ApplyForm, control: Control, device: str = "") -> Iterato
     preload_torch()
     from crots.execution.context import Context
     from crots.runner import run_stage
-    from crots.stages.applying import apply_model
+    from crots.stages.applying import apply_model, beside_black_box
     from crots.stages.workbench import Workbench
 
     if form.problem() or form.out is None:
         raise InputError(form.problem())
-    out, config, folder = form.out, form.config(device), form.project.folder
+    out, folder = form.out, form.project.folder
+    config, predictions = beside_black_box(form.config(device), folder)
 
     def body(context: Context) -> Iterator[Event]:
         bench = Workbench(config, folder, None, context.stage)
-        return apply_model(bench, form.options, out, context)
+        return apply_model(bench, form.options, out, context, predictions=predictions)
 
     return run_stage(body, Context("predict", control))

@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from crots import options as opt
 from crots.artefacts import LABEL_COLOUR, LABEL_IDS
@@ -22,10 +22,6 @@ from crots.execution.context import Context
 from crots.files import expanded
 from crots.folders import check_model_file
 from crots.project_config import ProjectConfig
-
-if TYPE_CHECKING:
-    from crots.data.predictions import PredictionSet
-    from crots.taxonomy import ClassSet
 
 RESULTS = (LABEL_IDS, LABEL_COLOUR, "overlay", "overlay.mp4")
 
@@ -93,26 +89,12 @@ def run(args: argparse.Namespace) -> int:
 def _events(
     desk: Desk, context: Context, claimed: Claim, args: argparse.Namespace, options: opt.PredictOptions
 ) -> Iterator[Event]:
-    from crots.opening import Inputs
-    from crots.stages.applying import apply_model
+    from crots.stages.applying import apply_model, beside_black_box
 
-    source = desk.config.source
-    model = dataclasses.replace(source, predictions=None, confidence=None)
-    black_box = dataclasses.replace(desk.config, source=dataclasses.replace(source, file=None, net=""))
-
-    def open_beside(classes: ClassSet) -> PredictionSet:
-        found = Inputs(black_box, Path.cwd(), classes=classes).predictions
-        assert found is not None
-        return found
-
+    config, predictions = beside_black_box(desk.config, Path.cwd())
+    bench = dataclasses.replace(desk, config=config).bench()
     return apply_model(
-        dataclasses.replace(desk, config=dataclasses.replace(desk.config, source=model)).bench(),
-        options,
-        desk.out,
-        context,
-        classes=args.classes,
-        predictions=open_beside if source.predictions else None,
-        claim=claimed.take,
+        bench, options, desk.out, context, classes=args.classes, predictions=predictions, claim=claimed.take
     )
 
 

@@ -1,5 +1,6 @@
 """The dialog that applies a model: what it refuses, progress, stopping, and a real model on images and a video."""
 
+import dataclasses
 import threading
 
 import cv2
@@ -12,7 +13,7 @@ from crots.config import Size
 from crots.errors import InputError
 from crots.events import Note, Progress, StageFinished, StageStarted
 from crots.images import write_image
-from crots.label_files import read_labels
+from crots.label_files import read_labels, write_confidence, write_labels
 from crots.options import PredictOptions
 from crots_studio.dialogs import apply as module
 from crots_studio.dialogs.apply import ApplyDialog
@@ -194,6 +195,61 @@ def test_a_real_model_labels_images_and_the_frames_of_a_video(fake, images, tmp_
     events = list(apply_events(form(fake, film, tmp_path / "film", ids=False), Control(), device="cpu"))
     assert events[-1].outcome == "completed", events[-1]
     assert (tmp_path / "film" / "overlay.mp4").is_file() and not (tmp_path / "film" / "label_ids").exists()
+
+
+@pytest.fixture
+def black_box(tmp_path):
+    """A project whose source are predictions, and the folder of its predictions of the new images: all car."""
+    sections = {
+        "source": {"file": None, "predictions": str(tmp_path / "said"), "encoding": "train"},
+        "task": {"source_classes": "cityscapes"},
+    }
+    sections["task"]["class_map"] = "cityscapes-to-camvid"
+    for name in ("a", "b", "c"):
+        write_labels(tmp_path / "new" / "label_ids" / f"{name}.png", np.full((30, 40), 13, np.uint8))
+        write_confidence(tmp_path / "new" / "confidence" / f"{name}.png", np.ones((30, 40), np.float32))
+    return make_fake_project(tmp_path / "black", sections=sections), tmp_path / "new"
+
+
+def test_a_black_box_may_label_beside_its_student(qtbot, open_project, session, black_box, images, tmp_path):
+    model = {"source": {"file": "m.safetensors", "predictions": None}}
+    open_project(make_fake_project(tmp_path / "white", sections=model).folder)
+    first = ApplyDialog(session)
+    qtbot.addWidget(first)
+    assert not first.black_box, "a source model needs no predictions"
+    project, said = black_box
+    open_project(project.folder)
+    second = ApplyDialog(session)
+    qtbot.addWidget(second)
+    second.show()
+    second.images.take(str(images))
+    predictions, confidence = second.black_box
+    assert second.form.problem() == "" and "--predictions" not in second.form.command()
+    confidence.take(str(said / "confidence"))
+    assert "Choose the predictions" in second.problem.text() and not second.buttons.start.isEnabled()
+    predictions.take(str(said / "nowhere"))
+    assert "is not a folder" in second.problem.text()
+    predictions.take(str(said))
+    assert second.buttons.start.isEnabled() and not unnamed(second)
+    words = ["--predictions", str(said), "--confidence", str(said / "confidence"), "--predictions-encoding", "train"]
+    words += ["--source-classes", "cityscapes", "--class-map", "cityscapes-to-camvid"]
+    assert command_text(words) in second.form.command()
+
+
+def test_a_real_model_and_its_black_box_label_together(black_box, images, tmp_path):
+    from crots.execution.control import Control
+    from crots.nets.model import create_model
+    from crots.nets.weights import save_safetensors
+    from crots.taxonomy import load_class_set
+
+    project, said = black_box
+    model = create_model("compact", load_class_set("camvid"), Size(64, 48), seed=0)
+    save_safetensors(models(project)[0].path, model.net, model.card)
+    chosen = dataclasses.replace(form(project, images, tmp_path / "out"), predictions=said)
+    events = list(apply_events(chosen, Control(), device="cpu"))
+    assert events[-1].outcome == "completed", events[-1]
+    # The black box is certain of car, 13 of Cityscapes and 8 of CamVid.
+    assert all((read_labels(path) == 8).all() for path in (tmp_path / "out" / "label_ids").iterdir())
 
 
 def test_the_rail_and_the_menu_open_it(ready, monkeypatch):
