@@ -61,6 +61,8 @@ class ApplyDialog(WorkDialog):
         stages = [model.stage for model in self._models]
         self.model.setCurrentIndex(stages.index(stage) if stage in stages else 0)
         self._propose()
+        # The model is the latest: what is left to say is which images.
+        self.images.edit.setFocus()
 
     def _build(self) -> None:
         self.model = QComboBox()
@@ -95,7 +97,8 @@ class ApplyDialog(WorkDialog):
         column.addStretch(1)
         for widget in (self.problem, self.progress, self.buttons):
             column.addWidget(widget)
-        self.resize(680, 380)
+        # As high as its texts need it.
+        self.resize(680, 0)
         self.model.currentIndexChanged.connect(self.refresh)
         self.images.changed.connect(self._propose)
         for field in (self.out, *self.black_box):
@@ -188,7 +191,7 @@ class ApplyDialog(WorkDialog):
         self.progress.setRange(0, 0)
         self.progress.show()
         self.say("Opening the model ...", "muted")
-        self._errand.start(partial(apply_events, form, device=device))
+        self.work(partial(apply_events, form, device=device))
         self.refresh()
 
     def _take(self, event: object) -> None:

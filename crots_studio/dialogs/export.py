@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QMessageBox,
     QPushButton,
+    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -66,6 +67,7 @@ class ExportDialog(WorkDialog):
         # The run has written the project's formats already; to write them again takes minutes.
         self.written = Label()
         self.written.setWordWrap(True)
+        self.written.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self.folder = QLineEdit(str(self._project.stage_folder("export")) if self._project else "")
         self.folder.setAccessibleName("Folder to write to")
         browse = QPushButton("&Browse ...")
@@ -93,7 +95,8 @@ class ExportDialog(WorkDialog):
         column.addStretch(1)
         column.addWidget(self.progress)
         column.addWidget(self.buttons)
-        self.resize(680, 400)
+        # As high as its texts need it.
+        self.resize(680, 0)
         self.checkpoint.currentIndexChanged.connect(self._refresh)
         for edit in (self.folder, self.name):
             edit.textChanged.connect(self._refresh)
@@ -173,7 +176,7 @@ class ExportDialog(WorkDialog):
         self.progress.setRange(0, 0)
         self.progress.show()
         self.say("Writing and comparing ...", "muted")
-        self._errand.start(partial(export_events, project, form))
+        self.work(partial(export_events, project, form))
         self._refresh()
 
     def _may_replace(self, form: ExportForm) -> bool:

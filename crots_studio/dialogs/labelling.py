@@ -44,8 +44,8 @@ class LabellingDialog(WorkDialog):
         column.addStretch(1)
         for widget in (self.problem, self.progress, self.buttons):
             column.addWidget(widget)
-        # Room for a result of two more lines.
-        self.resize(640, self.sizeHint().height() + 2 * self.fontMetrics().height())
+        # As high as its texts need it.
+        self.resize(640, 0)
         self.refresh()
 
     def build(self, form: QFormLayout) -> None:
@@ -187,7 +187,7 @@ class ExportDoubtfulDialog(LabellingDialog):
     def begin(self) -> None:
         """Starts the export."""
         self._exported = self.content
-        self._errand.start(partial(export_events, self._exported))
+        self.work(partial(export_events, self._exported))
 
     def outcome(self) -> str:
         """Says where the images are, and what to do with them."""
@@ -231,7 +231,7 @@ class ImportCorrectedDialog(LabellingDialog):
     def begin(self) -> None:
         """Starts the import."""
         self._found = []
-        self._errand.start(partial(import_events, self.content, self._found))
+        self.work(partial(import_events, self.content, self._found))
 
     def outcome(self) -> str:
         """Tells the panels what came back, and the user."""

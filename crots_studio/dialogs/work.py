@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QUrl
 from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtWidgets import QProgressBar, QWidget
 
+from crots.events import Event
 from crots_studio.background.event_errand import EventErrand
 from crots_studio.plain import Label
 from crots_studio.session import Session
 from crots_studio.widgets.dialog import Dialog
 from crots_studio.widgets.result_buttons import ResultButtons
+
+if TYPE_CHECKING:
+    from crots.execution.control import Control
 
 
 class WorkDialog(Dialog):
@@ -31,16 +37,36 @@ class WorkDialog(Dialog):
         self._errand = EventErrand(session.errands, self)
         self._errand.arrived.connect(self._take)
         self._errand.ended.connect(self._ended)
+        self._errand.ended.connect(self._go_on)
         self.problem = Label()
         self.problem.setWordWrap(True)
+        # Nothing below it moves when it gets its first words, nor when the progress comes and goes.
+        self.problem.setMinimumHeight(self.fontMetrics().height())
         self.progress = QProgressBar(textVisible=False)
         self.progress.setAccessibleName(counted)
+        policy = self.progress.sizePolicy()
+        policy.setRetainSizeWhenHidden(True)
+        self.progress.setSizePolicy(policy)
         self.progress.hide()
         self.buttons = buttons
         buttons.copy_command.clicked.connect(lambda: QGuiApplication.clipboard().setText(self._command()))
         buttons.open_folder.clicked.connect(self._open_folder)
         buttons.start.clicked.connect(self.start)
         buttons.close_button.clicked.connect(self.reject)
+
+    def work(self, make: Callable[[Control], Iterator[Event]]) -> None:
+        """Works beside the window; for this time no key that is pressed once more does anything but Escape."""
+        # Qt would go from a button that is disabled to whichever comes next.
+        self.setFocus()
+        self._errand.start(make)
+
+    def _go_on(self, error: Exception | None) -> None:
+        """The keyboard goes on where the user does: all is done, or it is to be tried again."""
+        if not self.hasFocus():
+            return
+        failed = error is not None or self.problem.property("role") == "bad"
+        button = self.buttons.start if failed and self.buttons.start.isEnabled() else self.buttons.close_button
+        button.setFocus()
 
     def start(self) -> None:
         """Starts the work, if the form is complete."""

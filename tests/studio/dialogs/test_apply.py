@@ -6,7 +6,7 @@ import threading
 import cv2
 import numpy as np
 import pytest
-from PySide6.QtCore import QUrl
+from PySide6.QtCore import Qt, QUrl
 from PySide6.QtGui import QDesktopServices, QGuiApplication
 
 from crots.config import Size
@@ -160,6 +160,31 @@ def test_stop_keeps_what_is_written_and_the_dialog_open(qtbot, monkeypatch, dial
     assert dialog.isVisible() and dialog.problem.text().startswith("Stopped after 3 images; they are in ")
     dialog.buttons.close_button.click()
     assert not dialog.isVisible()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_keyboard_goes_on_where_the_user_does(qtbot, monkeypatch, dialog, images, fails):
+    """It was on Copy command, which came next when Apply was disabled."""
+    going = threading.Event()
+
+    def events(form, control, *, device=""):
+        going.wait(10)
+        if fails:
+            raise InputError("no room")
+        yield StageStarted(stage="predict", total=1)
+        yield StageFinished(stage="predict", outcome="completed", seconds=1)
+
+    monkeypatch.setattr(module, "apply_events", events)
+    qtbot.waitUntil(dialog.isActiveWindow)
+    assert dialog.images.edit.hasFocus()
+    dialog.images.take(str(images))
+    qtbot.keyClick(dialog.images.edit, Qt.Key.Key_Return)
+    assert dialog.running and dialog.hasFocus()
+    qtbot.keyClick(dialog, Qt.Key.Key_Return)
+    assert dialog.running, "Return that is pressed twice does not stop it"
+    going.set()
+    qtbot.waitUntil(lambda: not dialog.running)
+    assert (dialog.buttons.start if fails else dialog.buttons.close_button).hasFocus()
 
 
 def test_a_failure_is_reported_in_words(qtbot, monkeypatch, dialog, images):

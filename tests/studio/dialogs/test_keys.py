@@ -152,6 +152,26 @@ def test_a_dialog_grows_with_texts_that_wrap(qtbot, session, window, open_projec
         qtbot.waitUntil(lambda label=label: label.height() >= label.heightForWidth(label.width()))
 
 
+@pytest.mark.parametrize("kind", [kind for kind in DIALOGS if issubclass(kind, work.WorkDialog)])
+def test_a_dialog_that_writes_is_as_high_as_its_texts(qtbot, session, window, open_project, tmp_path, kind):
+    """A third of the one that applies a model was empty; what tells of progress has its place from the start."""
+    open_project(make_fake_project(tmp_path / "fake").folder)
+    dialog = DIALOGS[kind](session, window)
+    qtbot.addWidget(dialog)
+    dialog.show()
+    layout = dialog.layout()
+
+    def needed():
+        return max(layout.totalHeightForWidth(dialog.width()), layout.totalMinimumSize().height())
+
+    qtbot.waitUntil(lambda: dialog.height() == needed(), timeout=20_000)
+    before = dialog.height()
+    dialog.progress.show()
+    dialog.say("12 of 30 images", "muted")
+    qtbot.wait(20)
+    assert dialog.height() - before < 5, "no line more"
+
+
 def test_a_failure_without_a_log_shows_its_whole_message(qtbot, window):
     dialog = failure.FailureDialog(Advice("It failed", LONG, "Do this"), "", window)
     qtbot.addWidget(dialog)
