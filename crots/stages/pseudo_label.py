@@ -330,6 +330,10 @@ class LabelWriter:
         return rows
 
 
+# No image has as many.
+_MOST_PIXELS = 1 << 31
+
+
 class ImageShape(StatisticsShape):
     """One line of ``images.jsonl``."""
 
@@ -355,7 +359,11 @@ def read_row(line: bytes, classes: int) -> ImageShape | None:
     except ValueError:
         return None
     sound = fits(row, ImageShape) and len(row["pixels"]) == len(row["confidence"]) == len(row["images"]) == classes
-    return cast(ImageShape, row) if sound else None
+    # Counts of pixels, and sums over them of what is 1 at most.
+    possible = sound and all(
+        abs(value) < _MOST_PIXELS for value in (row["entropy"], *row["pixels"], *row["confidence"])
+    )
+    return cast(ImageShape, row) if possible else None
 
 
 def total_statistics(rows: Iterable[ImageShape], classes: int) -> ClassStatistics:

@@ -422,3 +422,10 @@ def test_a_source_in_reduced_precision_is_folded_once_and_says_the_same(tmp_path
     for full, reduced in zip(*received, strict=True):
         assert 0 < np.abs(full.confidence - reduced.confidence).max() < 0.05
         assert (full.labels == reduced.labels).mean() > 0.97
+
+
+@pytest.mark.parametrize("damage", [{"entropy": 1e39}, {"pixels": [1 << 40, 1]}, {"confidence": [3.5e38, 0.5]}])
+def test_lines_with_numbers_that_no_image_has_are_passed_over(tmp_path, damage):
+    sound = {"key": "a", "image": "a.png", "entropy": 0.5, "pixels": [3, 1], "confidence": [2.5, 0.5], "images": [1, 1]}
+    (tmp_path / IMAGE_ROWS).write_text("".join(f"{json.dumps(row)}\n" for row in (sound, {**sound, **damage})))
+    assert read_rows(tmp_path / IMAGE_ROWS, 2) == [sound]
