@@ -259,6 +259,9 @@ def training_run(
     """
     adapting = isinstance(options, AdaptOptions)
     guard, rule = options.guarded, _rule(bench, options.selection)
+    if guard and trained and not adapting:
+        # A trained start has something to lose: what only cost it is not kept.
+        rule = "label-free"
     score = None
     if data and (adapting or guard):
         every = options.validate_every or max(1, options.total // 10)

@@ -134,10 +134,10 @@ class Choice:
         stage = "baseline" if self._distils else "previous round"
         if self.given_up or (self.kept and self.kept.step == 0):
             return f"the {stage} {'was stopped by an alarm' if self.given_up else 'kept its start'}{_ANYWAY}"
+        if self.evaluations and not self.evaluations[-1].healthy:
+            return f"the {stage} ended with warnings{_ANYWAY}"
         if self._distils:
             return ""
-        if self.evaluations and not self.evaluations[-1].healthy:
-            return f"the {stage} ended with warnings, and the next would start from there{_ANYWAY}"
         # An average with the start halves every change.
         changed = 1.0 - self.learnt.values.get("agreement", 0.0) if self.learnt else 1.0
         if changed >= ROUND_MARGIN:
@@ -179,11 +179,11 @@ class Choice:
             return [(f"{lines}: {self.given_up}", True)]
         by_labels = self.rule == "oracle"
         how = "by validation labels (oracle)" if by_labels else "by label-free scores"
-        nothing = ""
+        why = ""
         if step == 0 and end:
-            nothing = (
-                f"; {'no later checkpoint scores better' if by_labels else 'every later checkpoint has a warning'}"
-            )
+            why = f"; {'no later checkpoint scores better' if by_labels else 'every later checkpoint has a warning'}"
+        elif step < end and not by_labels:
+            why = "; the later ones have a warning"
         which = "the start of the stage" if step == 0 else f"{place} of {self.total}"
         which += ", averaged with the start" if self.averaged else ""
-        return [(f"kept {which}, chosen {how}{nothing}", False)]
+        return [(f"kept {which}, chosen {how}{why}", False)]

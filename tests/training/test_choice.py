@@ -50,7 +50,7 @@ def test_f13_the_last_checkpoint_is_kept_or_the_preferred_one(tmp_path, material
     assert torch.equal(student_kept, states[6]) and 0 not in states
     student_kept, states, events = kept(tmp_path, material, classes, bad=[2, 4, 5, 6])
     assert torch.equal(student_kept, states[3]) and not torch.equal(states[3], states[6])
-    assert any("step 3" in event.text for event in world.of(events, Note))
+    assert any("step 3 of 6" in event.text and "later ones have" in event.text for event in world.of(events, Note))
     mious = {0: 0.1, 1: 0.3, 2: 0.9, 3: 0.9, 4: 0.2, 5: 0.4, 6: 0.5}
     student_kept, states, events = kept(tmp_path, material, classes, "oracle", mious=mious)
     assert torch.equal(student_kept, states[2])
@@ -89,6 +89,7 @@ def test_a_round_reports_whether_another_would_help(tmp_path, material, classes,
         ([(0, 1.0, True), (4, 0.99, True)], "", ""),
         ([(0, 1.0, True), (4, 0.9, False)], "a class is lost", "the baseline was stopped by an alarm"),
         ([(0, 1.0, True), (4, 0.9, False)], "", "the baseline kept its start"),
+        ([(0, 1.0, True), (2, 0.95, True), (4, 0.9, False)], "", "the baseline ended with warnings"),
     ],
 )
 def test_a_baseline_ends_the_rounds_if_it_learnt_nothing_but_not_if_it_changed_little(steps, given_up, message):
