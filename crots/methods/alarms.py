@@ -58,8 +58,8 @@ BOUNDS: dict[str, Bounds] = {
     # A run that gained a little had 0.93 and 0.88: some of the most confident pixels of a weak source are wrong.
     # One that lost a fifth on noise had 0.80 and 0.32.
     "surest": Bounds(0.9, 0.82, "the source's most confident pixels of each class are being lost"),
-    # From trained starts, runs that gained had 0.91 and more; one that lost 4 points had 0.8 at its end, and 0.89 when it
-    # fell below its source.
+    # Runs that gained had 0.91 and more; one that lost 4 points had 0.8 at its end, and 0.89 where it fell below its
+    # source.
     "worst class": Bounds(0.9, 0.35, "a class that the source is sure of is being lost"),
     # Runs that gained 4 points had 0.87, 1 point 0.83; runs on noise that lost a point began with 0.77.
     "fit": Bounds(0.8, 0.5, "the predictions fit the images less and less"),

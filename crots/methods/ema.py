@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -67,6 +67,28 @@ class Teacher(Generic[Net]):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restores the output of `state_dict`; every key must match."""
         self.model.load_state_dict(state)
+
+
+def copied_weights(net: nn.Module) -> dict[str, Tensor]:
+    """Copies the floating-point weights and statistics of a network, to the host."""
+    return {name: tensor.cpu().clone() for name, tensor in net.state_dict().items() if tensor.is_floating_point()}
+
+
+@torch.no_grad()
+def average_with(net: nn.Module, start: Mapping[str, Tensor], share: float) -> None:
+    """Averages a network with what it was trained from (WiSE-FT: Wortsman et al., CVPR 2022).
+
+    Networks fine-tuned from one start stay so close that the mean of their weights works as well: it keeps most of what
+    training gained and loses little of what it forgot, without needing a label.
+
+    Args:
+        net: after training; changed in place.
+        start: as `copied_weights` returned it before.
+        share: of the start in the mean, 0..1.
+    """
+    for name, tensor in net.state_dict().items():
+        if name in start:
+            tensor.lerp_(start[name].to(tensor.device), share)
 
 
 def _move(own: Iterable[Tensor], other: Iterable[Tensor], weight: float) -> None:

@@ -20,7 +20,7 @@ from crots.execution.draws import random_numpy
 from crots.execution.engine import Engine, evaluating
 from crots.methods.augment import apply_blur, apply_flip, apply_jitter, plan_augment
 from crots.methods.batch_norm import batch_norms
-from crots.methods.ema import Teacher
+from crots.methods.ema import Teacher, average_with, copied_weights
 from crots.methods.losses import confidence_weight
 from crots.methods.mixing import apply_mix, plan_mix
 from crots.methods.pseudo import ConfidentLabels, likeliest
@@ -75,7 +75,7 @@ class AdaptLearner(Learner):
         super().__init__(student, engine, options, len(material.samples), seed=seed, stage=stage)
         self.teacher = Teacher(student, buffers=options.teacher_buffers, decay=options.decay, ramp=not options.keep_ema)
         self.keeps_ema = options.keep_ema
-        self._start = _copied(student) if options.average else {}
+        self._start = copied_weights(student.net) if options.average else {}
         self._thresholds = self.engine.floats(np.full(len(self.classes), options.confidence, np.float32))
         self.material = material
         # Whether any pixel had a loss so far, on the device; None before the first step.
@@ -117,16 +117,10 @@ class AdaptLearner(Learner):
         # Checkpoints of earlier versions, without thresholds by class, were trained with `confidence` alone.
         self._thresholds = state.get("thresholds", self._thresholds)
 
-    @torch.no_grad()
-    def average(self) -> bool:
-        """Averages the student's weights with the start of the round (WiSE-FT: Wortsman et al., CVPR 2022).
-
-        Networks fine-tuned from one start stay so close that the mean of their weights works as well: it keeps most of
-        what a round gains and loses little of what it forgets, without needing a label.
-        """
-        for name, tensor in self.student.net.state_dict().items():
-            if name in self._start:
-                tensor.lerp_(self._start[name].to(tensor.device), self.options.average)
+    def average(self, *, went_back: bool) -> bool:
+        """Averages the student with the start of the round; see `Learner.average`."""
+        if self._start:
+            average_with(self.student.net, self._start, self.options.average)
         return bool(self._start)
 
     def load(self, step: int) -> AdaptBatch:
@@ -258,12 +252,6 @@ class AdaptLearner(Learner):
         finally:
             for layer, momentum in zip(layers, momenta, strict=True):
                 layer.momentum = momentum
-
-
-def _copied(model: Model) -> dict[str, Tensor]:
-    """The weights and statistics of a model, on the host."""
-    state = model.net.state_dict()
-    return {name: tensor.cpu().clone() for name, tensor in state.items() if tensor.is_floating_point()}
 
 
 def _patch_order(patches: PatchSet, options: AdaptOptions, seed: int, stage: str) -> Order | WeightedOrder:

@@ -18,6 +18,7 @@ from crots.execution.draws import random_numpy
 from crots.execution.engine import Engine
 from crots.methods.alarms import surest_lost
 from crots.methods.augment import apply_blur, apply_jitter, plan_augment
+from crots.methods.ema import average_with, copied_weights
 from crots.methods.mixing import apply_mix, plan_mix
 from crots.methods.patches import drop_unsure
 from crots.methods.scores import LEAST_OF_CLASS, SOUND_OF_CLASS
@@ -77,6 +78,7 @@ class BaselineLearner(SupervisedLearner):
             if options.unsure_weight is None:
                 self.unsure_weight = left_out_weight(pixels)
         self._refreshed: dict[int, Refreshed] = {}
+        self._start = copied_weights(student.net) if trained and options.guard else {}
         self.balance(self.read_labels)
 
     def read_images(self, indices: Sequence[int]) -> Array:
@@ -165,6 +167,16 @@ class BaselineLearner(SupervisedLearner):
         changed = sum(int((old != new)[mask].sum()) for old, new, mask in zip(before, after, both, strict=True))
         counted = max(1, sum(int(mask.sum()) for mask in both))
         return f"labels refreshed at step {step}: {kept:.0%} of the pixels have one, {changed / counted:.1%} changed"
+
+    def average(self, *, went_back: bool) -> bool:
+        """Averages a student that went back with its start, if that was trained; see `Learner.average`.
+
+        What the later checkpoints are warned of has begun earlier.
+        """
+        if not went_back or not self._start:
+            return False
+        average_with(self.student.net, self._start, 0.5)
+        return True
 
     def settle(self) -> None:
         """Keeps the moving average; refreshed labels are no longer needed."""

@@ -73,6 +73,11 @@ class Choice:
         return self.chosen.step if self.chosen else self.total
 
     @property
+    def went_back(self) -> bool:
+        """Whether an earlier checkpoint than the last is kept, since later ones have warnings."""
+        return self.rule != "oracle" and self.chosen is not None and self.step < self.evaluations[-1].step
+
+    @property
     def unhealthy(self) -> bool:
         """Whether there were evaluations and none found a usable student."""
         return bool(self.evaluations) and self.best is None
@@ -174,16 +179,16 @@ class Choice:
         assert self.chosen is not None
         step, end = self.chosen.step, self.evaluations[-1].step
         place = self._place
+        mean = ", averaged with the start" if self.averaged else ""
         if self.given_up:
-            lines = f"stopped after step {end} of {self.total} and went back to {place}, the best healthy one"
+            lines = f"stopped after step {end} of {self.total} and went back to {place}, the best healthy one{mean}"
             return [(f"{lines}: {self.given_up}", True)]
         by_labels = self.rule == "oracle"
         how = "by validation labels (oracle)" if by_labels else "by label-free scores"
         why = ""
         if step == 0 and end:
             why = f"; {'no later checkpoint scores better' if by_labels else 'every later checkpoint has a warning'}"
-        elif step < end and not by_labels:
+        elif self.went_back:
             why = "; the later ones have a warning"
-        which = "the start of the stage" if step == 0 else f"{place} of {self.total}"
-        which += ", averaged with the start" if self.averaged else ""
+        which = ("the start of the stage" if step == 0 else f"{place} of {self.total}") + mean
         return [(f"kept {which}, chosen {how}{why}", False)]

@@ -172,8 +172,12 @@ class Learner(ABC):
         rng = random_numpy(self.seed, self.stage, step, "crop")
         return Crops(draw_windows(self.options.batch, size, crop, self.options.scale, rng)[part], crop)
 
-    def average(self) -> bool:
-        """Averages the student's weights with the stage's start if the options say so; returns whether they do."""
+    def average(self, *, went_back: bool) -> bool:
+        """Averages the student's weights with the stage's start where the stage does so; returns whether it did.
+
+        Args:
+            went_back: the student is not the last one, since later ones have warnings.
+        """
         return False
 
     def refresh(self, number: int, check: Callable[[], None]) -> str:

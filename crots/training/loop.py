@@ -324,7 +324,7 @@ class _Trainer:
     def _average(self) -> Iterator[Event]:
         """Averages the kept weights with the start, and evaluates the result."""
         choice, watch = self.choice, self.run.watch
-        if choice.replaced_by or choice.step == 0 or not self.learner.average():
+        if choice.replaced_by or choice.step == 0 or not self.learner.average(went_back=choice.went_back):
             return
         if watch:
             teacher = self.learner.teacher.model if self.learner.teacher else None

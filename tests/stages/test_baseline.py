@@ -53,6 +53,19 @@ def test_the_most_confident_share_of_each_class_is_learnt(material, classes):
     assert np.array_equal(learner(material, classes).read_labels(range(6)), labels)
 
 
+@pytest.mark.parametrize("trained", [True, False])
+def test_a_trained_student_that_went_back_is_averaged_with_its_start(material, classes, trained):
+    made = learner(material, classes, trained=trained, guard=True)
+    start = weights(made.student)
+    with torch.no_grad():
+        for parameter in made.student.net.parameters():
+            parameter.add_(1.0)
+    end = weights(made.student)
+    assert not made.average(went_back=False) and torch.equal(weights(made.student), end)
+    assert made.average(went_back=True) == trained
+    assert torch.allclose(weights(made.student), (start + end) / 2 if trained else end, atol=1e-6)
+
+
 def test_a_fresh_student_learns_certain_labels_whatever_their_rank(material, classes, monkeypatch):
     monkeypatch.setattr(selection, "CERTAIN", 0.0)
     afresh, trained = (learner(material, classes, keep_share=0.5, trained=trained) for trained in (False, True))
