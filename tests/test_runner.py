@@ -249,6 +249,23 @@ def test_guard_decides_whether_checkpoints_are_put_by(tmp_path, guard):
     assert bool(world.of(events, Scored, "baseline")) is guard, "nobody else looks at the baseline"
 
 
+@pytest.mark.parametrize(
+    ("student", "guard", "rule"),
+    [
+        ({"net": "tests.stages.tiny_nets:colour", "weights": "source"}, True, "label-free"),
+        ({"net": "tests.stages.tiny_nets:colour", "weights": "source"}, False, None),
+        ({}, True, "last"),
+    ],
+)
+def test_a_baseline_that_starts_trained_keeps_what_has_no_warning(tmp_path, student, guard, rule):
+    project = world.white_box(tmp_path, student=student, baseline={"guard": guard, "steps": 2})
+    run(project, until="baseline")
+    choice = project.choice("baseline")
+    assert (
+        json.loads((project.stage_folder("baseline") / "choice.json").read_text())["rule"] if choice else None
+    ) == rule
+
+
 def test_a_round_that_is_not_needed_is_not_run_and_the_export_takes_the_one_before(tmp_path):
     project = world.white_box(
         tmp_path,
