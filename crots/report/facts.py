@@ -158,6 +158,7 @@ class Result:
         everywhere: the class that the source says nearly everywhere, so that nothing else can be learnt from it;
             empty where there is none.
         predictions: the source is a folder of them.
+        other_start: the student did not start from the source's weights.
     """
 
     key: str
@@ -165,6 +166,7 @@ class Result:
     choices: tuple[KeptModel, ...] = ()
     everywhere: str = ""
     predictions: bool = False
+    other_start: bool = False
 
     def score(self, subject: str) -> ModelScore | None:
         """Returns a model's score; None while it has none."""

@@ -26,15 +26,16 @@ def result_of(project: Project) -> Result:
     """
     keys = trained_keys(project)
     subjects = [SOURCE, *keys] if keys else []
-    scores = (_score(project, subject) for subject in subjects)
+    scores = tuple(filter(None, (_score(project, subject) for subject in subjects)))
     choices = (_choice(project, key) for key in keys)
     key = keys[-1] if keys else ""
     return Result(
         key,
-        tuple(filter(None, scores)),
+        scores,
         tuple(filter(None, choices)),
         _everywhere(project),
         predictions=project.config.source.predictions is not None,
+        other_start=bool(scores) and _other_start(project),
     )
 
 
@@ -76,6 +77,16 @@ def _everywhere(project: Project) -> str:
     except InputError:  # reported where the classes are used
         return ""
     return names[label] if label < len(names) else ""
+
+
+def _other_start(project: Project) -> bool:
+    # As in `_everywhere`; only models with a score are compared with the source.
+    from crots.opening import Inputs
+
+    try:
+        return not Inputs(project.config, project.folder).starts_from_source
+    except InputError:  # reported where the source is used
+        return False
 
 
 def mapping(value: Any) -> dict[str, Any]:

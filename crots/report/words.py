@@ -172,7 +172,8 @@ def _use_the_source(before: ModelScore, tone: Tone, result: Result) -> tuple[str
         return ()
     more = "a student that did not start from it learns only what the target's images show: add all that it will label"
     both = "crots predict can label images with both, each pixel by the more confident of the two"
-    return ("the source itself is the better model here", more, *([both] if result.predictions else []))
+    best = "the source itself is the better model here"
+    return (best, *([more] if result.other_start else []), *([both] if result.predictions else []))
 
 
 # Without labels.

@@ -6,6 +6,8 @@ import sys
 import pytest
 
 from crots.errors import InputError
+from crots.project import Project
+from crots.project_config import override
 from crots.report.collect import collect_facts, settings_of
 from crots.report.facts import Result, plain_facts
 from crots.report.results import result_of
@@ -48,6 +50,15 @@ def test_the_result_is_a_student_that_follows_from_those_before_as_they_are(proj
     result = result_of(project)
     assert result.key == key and {score.subject for score in result.scores} <= {"source", "baseline", "adapt-1", key}
     assert not key or result.scores[-1].subject == key
+
+
+@pytest.mark.parametrize(("weights", "other"), [("source", False), ("random", True)])
+def test_the_result_says_whether_its_student_started_elsewhere_than_from_the_source(project, weights, other):
+    assert result_of(project).other_start, "predictions have no weights"
+    model = "stages/export/adapted.safetensors"
+    settings = {"source.file": model, "source.predictions": None, "source.confidence": None, "student.weights": weights}
+    settings |= {"source.net": project.config.student.net, "task.class_map": None}
+    assert result_of(Project(project.folder, override(project.config, settings))).other_start is other
 
 
 def test_settings_are_those_that_differ(project):

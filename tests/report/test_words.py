@@ -37,6 +37,12 @@ def test_the_headline_says_better_worse_or_about_the_same(now, tone, part):
     assert any("crots predict can label" in line for line in black_box) == (tone == "worse")
 
 
+def test_only_a_student_that_did_not_start_from_the_source_is_said_to_need_more_images():
+    worse = result(scored("source", 0.5), scored("adapt-1", 0.45))
+    assert "did not start from it" in told(summarise(replace(worse, other_start=True)))
+    assert "did not start from it" not in told(summarise(worse))
+
+
 def test_classes_that_gained_and_lost_are_named_the_greatest_first():
     before = scored("source", 0.4, road=0.8, car=0.3, bus=0.5, pole=0.2, sky=None, fence=0.5)
     now = scored("adapt-1", 0.5, road=0.81, car=0.4, bus=0.9, pole=0.1, sky=0.9, fence=0.2)
