@@ -466,3 +466,4 @@ class SeriesPlot(QWidget):
             plot.getAxis(side).setTextPen(pg.mkPen(colours.muted))
         self._line.setPen(pg.mkPen(colours.accent, width=1))
         self.marks.recolour()
+        self._show_ends()

@@ -8,14 +8,16 @@ from functools import partial
 
 import numpy as np
 import psutil
+import pyqtgraph as pg
 import pytest
 from PySide6.QtCore import QPointF, Qt
-from PySide6.QtGui import QFontMetrics, QImage
+from PySide6.QtGui import QColor, QFontMetrics, QImage
 from PySide6.QtWidgets import QAbstractButton, QComboBox, QFileDialog, QLabel, QMessageBox, QTableView
 
 from crots.eventlog import EventLog
 from crots.events import Evaluated, Metrics, Note, Scored, StageStarted
 from crots.methods.alarms import BOUNDS
+from crots_studio import theme
 from crots_studio.models.healthy import Level, healthy_descriptions
 from crots_studio.models.image_ranking import Question
 from crots_studio.models.names import score_title
@@ -420,6 +422,22 @@ def test_both_themes_recolour_the_plots(qtbot, session, panel, tell):
         background = panel.training.plots["loss"].canvas.backgroundBrush().color().name()
         colours.add((background, panel.training.plots["loss"].shown["loss"].colour))
     assert len(colours) == 2
+
+
+def test_names_at_the_ends_of_curves_take_the_theme_at_once(qtbot):
+    plot, steps = SeriesPlot("mIoU"), np.arange(9.0)
+    qtbot.addWidget(plot)
+    plot.resize(800, 300)
+    plot.show()
+    plot.set_curves([PlotCurve("car", steps, steps, "#c04040"), PlotCurve("bus", steps, 9 - steps, "#4040c0")])
+    theme.apply(True)
+    try:
+        plot.recolour()
+        names = [item for item in plot.canvas.getPlotItem().items if isinstance(item, pg.TextItem)]
+        assert len(names) == 2
+        assert {item.fill.color().name() for item in names} == {QColor(theme.colours().background).name()}
+    finally:
+        theme.apply(False)
 
 
 def test_every_control_has_an_accessible_name(panel):
