@@ -38,6 +38,10 @@ _NOT_CUT = (
     "No patches are cut yet. The stage Hard patches cuts them; to see some before, tick the rare classes and press "
     "Cut patches."
 )
+_FOREIGN = (
+    "The patches were cut for another class set, so they are not shown. Run the stages Pseudo-labels and Hard patches "
+    "again."
+)
 _NOT_NEEDED = "No patches are cut, because no round needs them."
 _NO_RARE = "No cell has enough confident pixels of a rare class, so there are no patches."
 _NONE_LEFT = "No patch matches the filter."
@@ -364,8 +368,9 @@ def _read(project: Project) -> tuple[MinedPatches, Corrections]:
     classes = classes_of(project)
     statistics = read_statistics(project.stage_folder("pseudo-label"), classes)
     gallery = PatchGallery.open(project.stage_folder("mine"))
-    shown = gallery if gallery.fits(classes) else PatchGallery(gallery.folder)
-    found = MinedPatches(classes, statistics, shown, _published(project))
+    fits = gallery.fits(classes)
+    shown = gallery if fits else PatchGallery(gallery.folder)
+    found = MinedPatches(classes, statistics, shown, _published(project), foreign=not fits)
     return found, Corrections(project.corrections_path)
 
 
@@ -380,7 +385,11 @@ def _published(project: Project) -> tuple[int, ...]:
 def _empty_text(found: MinedPatches, *, needless: bool) -> str:
     if found.gallery.mined:
         return _NONE_LEFT if len(found.gallery) else _NO_RARE
-    return _NOT_NEEDED if needless else _NO_LABELS if found.statistics is None else _NOT_CUT
+    if needless:
+        return _NOT_NEEDED
+    if found.foreign:
+        return _FOREIGN
+    return _NO_LABELS if found.statistics is None else _NOT_CUT
 
 
 def _inputs_of(project: Project | None) -> object:

@@ -37,12 +37,14 @@ class MinedPatches:
         statistics: of the pseudo-labels, None before there are any.
         gallery: the patches.
         published: the set of the published code, may be empty.
+        foreign: there are patches, but of another class set, and the gallery is empty.
     """
 
     classes: ClassSet
     statistics: ClassStatistics | None
     gallery: PatchGallery
     published: tuple[int, ...]
+    foreign: bool = False
 
 
 class RareSet(QWidget):

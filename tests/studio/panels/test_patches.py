@@ -49,7 +49,7 @@ def names(panel):
 def test_patches_of_a_set_with_more_classes_are_not_shown(qtbot, panel, opened, session):
     session.opened.set_options({"task.classes": "vessels"})
     qtbot.waitUntil(lambda: panel.gallery.thumbnails.rowCount() == 0, timeout=10_000)
-    qtbot.waitUntil(lambda: "Pseudo-labels" in panel.gallery.empty_text, timeout=10_000)
+    qtbot.waitUntil(lambda: "another class set" in panel.gallery.empty_text, timeout=10_000)
     # The pictures were painted with names that the set lacks, which ended the process.
     panel.gallery.grab()
 
