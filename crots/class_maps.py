@@ -79,6 +79,15 @@ class ClassMap:
         return matrix
 
     @property
+    def joins(self) -> bool:
+        """Whether it turns a model of the source's classes into one of the target's by joining some of them.
+
+        Not where a target class has no source class, nor where there are as many classes: by its shape alone, the last
+        layer of such a model would be taken as it is.
+        """
+        return len(self.source) > len(self.target) and not self.unreached
+
+    @property
     def unreached(self) -> tuple[str, ...]:
         """The target classes that no source class is mapped to."""
         reached = set(self.table.tolist())

@@ -469,11 +469,36 @@ class Inputs:
 
     @property
     def source_fits_student(self) -> bool:
-        """Whether the source is a model file of the student's network and classes, as far as the options show."""
+        """Whether the source is a model file of the student's network and classes, as far as the options show.
+
+        A class map may join its classes to the student's.
+
+        Raises:
+            InputError: as `class_map`.
+        """
         source = self.config.source
         if source.file is None or source.predictions is not None or closed(self.path(source.file)):
             return False
-        return self.student_net == self.source_net and self.source_classes.names == self.classes.names
+        return self.student_net == self.source_net and (self._same_classes or self._joined is not None)
+
+    @property
+    def _same_classes(self) -> bool:
+        return self.source_classes.names == self.classes.names
+
+    @property
+    def _joined(self) -> ClassMap | None:
+        """The map that joins the classes of the source's last layer to the student's; None where none does."""
+        mapped = not self._same_classes and self.config.task.class_map is not None
+        return self.class_map if mapped and self.class_map.joins else None
+
+    @property
+    def start_map(self) -> ClassMap | None:
+        """How the classes of the file that the student starts from are joined to its own; None where they are not.
+
+        Raises:
+            InputError: as `class_map`.
+        """
+        return self._joined if self.starts_from_source else None
 
     @property
     def starts_from_source(self) -> bool:
@@ -516,7 +541,7 @@ class Inputs:
         if weights is None:
             raise InputError(f"`student.weights` is {self.config.student.weights!r}, expected a weights file")
         model = create_model(self.student_net, self.classes, data.size or data.tile or _ANY_SIZE)
-        return load_into(model, weights, purpose="start")
+        return load_into(model, weights, purpose="start", class_map=self.start_map)
 
     @property
     def student_weights(self) -> Path | None:

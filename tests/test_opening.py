@@ -12,7 +12,7 @@ from crots.nets.weights import save_pth, save_safetensors
 from crots.opening import Inputs, published_rare
 from crots.options import DEFAULT_NET
 from crots.project_config import ProjectConfig, override
-from crots.taxonomy import load_class_set
+from crots.taxonomy import ClassSet, load_class_set
 
 
 @pytest.fixture
@@ -129,6 +129,21 @@ def test_files_without_a_card_say_nothing(opened, tmp_path, content):
     (tmp_path / "any.safetensors").write_bytes(content)
     assert opened(source__file="any.safetensors").source_card is None
     assert opened(source__file="gone.safetensors").source_card is None
+
+
+@pytest.mark.parametrize(("last", "joins"), [("two", True), ("ignore", True), (None, False)])
+def test_a_student_starts_from_a_source_whose_classes_a_map_joins(opened, tmp_path, last, joins):
+    names = ("a", "b", "c") if last else ("a", "b")
+    card = {"name": "given", "names": list(names)}
+    made = create_model("compact", ClassSet.from_dict(card), Size(64, 64), seed=1)
+    save_safetensors(tmp_path / "model.safetensors", made.net, made.card)
+    (tmp_path / "given.toml").write_text(f'name = "given"\nclasses = {list(names)}\n')
+    (tmp_path / "own.toml").write_text('name = "own"\nclasses = ["one", "two"]\n')
+    more = f'c = "{last}"\n' if last else ""
+    (tmp_path / "map.toml").write_text(f'a = "one"\nb = "two"\n{more}')
+    settings = {"task__classes": "own.toml", "task__source_classes": "given.toml", "task__class_map": "map.toml"}
+    inputs = opened(source__file="model.safetensors", data__size="64x64", **settings)
+    assert inputs.source_fits_student is joins and (inputs.start_map is not None) is joins
 
 
 def test_programs_and_onnx_cannot_start_a_student(opened, tmp_path):

@@ -36,6 +36,24 @@ classes = [
 ]
 """
 
+ROAD5 = """name = "road5"
+classes = [
+  { name = "ground", ids = [0] },
+  { name = "living", ids = [1] },
+  { name = "vehicle", ids = [2] },
+  { name = "structure", ids = [3] },
+  { name = "sky", ids = [4] },
+]
+"""
+ROAD7_TO_5 = """drivable = "ground"
+non-drivable = "ground"
+living = "living"
+vehicle = "vehicle"
+roadside = "structure"
+construction = "structure"
+sky = "sky"
+"""
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -106,6 +124,24 @@ def _india_task(data: Path) -> list[str]:
 def india_white_box(data: Path, _made: Path) -> list[str]:
     """P2: a network trained on Indian roads."""
     return [*_india_task(data), "--source", str(data / "india/source.safetensors"), "--net", LITE0]
+
+
+def india_joined(data: Path, made: Path) -> list[str]:
+    """P2 with the source's seven classes joined to five by a class map."""
+    labels = made / "labels"
+    if not labels.exists():
+        labels.mkdir(parents=True)
+        (made / "road5.toml").write_text(ROAD5, encoding="utf-8")
+        (made / "map.toml").write_text(ROAD7_TO_5, encoding="utf-8")
+        joined = np.full(256, 255, np.uint8)
+        joined[:7] = (0, 0, 1, 2, 3, 3, 4)
+        for path in sorted((data / "india/camvid_val_labels").iterdir()):
+            with Image.open(path) as image:
+                Image.fromarray(joined[np.asarray(image)]).save(labels / path.name)
+    task = india_white_box(data, made)
+    task[task.index("--val-labels") + 1] = str(labels)
+    task[task.index("--classes") + 1] = str(made / "road5.toml")
+    return [*task, "--source-classes", str(data / "india/road7.toml"), "--class-map", str(made / "map.toml")]
 
 
 def india_black_box(data: Path, made: Path) -> list[str]:
@@ -266,6 +302,11 @@ PAIRS = {
         halves=True,
     ),
     "P2": Pair("India to CamVid, white box", ("camvid/images/train", "india/source.safetensors"), india_white_box),
+    "joined": Pair(
+        "P2 with the source's classes joined to five",
+        ("camvid/images/train", "india/source.safetensors"),
+        india_joined,
+    ),
     "P2b": Pair(
         "India to CamVid, black box",
         ("camvid/images/train", "india/source.safetensors", "weights/tf_efficientnet_lite0_imagenet.pth"),

@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from crots.card import CARD_KEY, ModelCard, Normalisation, check_classes, unnamed
+from crots.class_maps import ClassMap
 from crots.config import Size
 from crots.errors import InputError
 from crots.files import atomic_path, disk_file
@@ -107,6 +108,7 @@ def load_weights(
     name: str = "weights",
     purpose: Purpose = "source",
     prefix: str = "",
+    class_map: ClassMap | None = None,
 ) -> LoadReport:
     """Fills a network; on an error it is left as it was.
 
@@ -116,6 +118,7 @@ def load_weights(
         name: the file, for messages.
         purpose: a ``source`` must fill every tensor; a ``start`` may leave out the head, not the encoder.
         prefix: of the file's keys; empty finds it.
+        class_map: joins the classes of the file to those of the network; None where they are the same.
 
     Raises:
         InputError: the weights are for other classes or another network.
@@ -124,7 +127,7 @@ def load_weights(
     fitted = fit(tensors, state, prefix=prefix, name=name)
     fitted.origin = _hint(tensors)
     _check_numbers(fitted, state, name)
-    _settle_shapes(fitted, state, name, purpose)
+    _settle_shapes(fitted, state, name, purpose, class_map)
     chosen = {key: tensor for key, tensor in fitted.tensors.items() if key in state}
     report = _report(fitted, state, chosen)
     _check(report, fitted, state, name, purpose)
@@ -143,7 +146,9 @@ def _check_numbers(fitted: Fitted, state: Mapping[str, Tensor], name: str) -> No
             )
 
 
-def _settle_shapes(fitted: Fitted, state: Mapping[str, Tensor], name: str, purpose: Purpose) -> None:
+def _settle_shapes(
+    fitted: Fitted, state: Mapping[str, Tensor], name: str, purpose: Purpose, class_map: ClassMap | None
+) -> None:
     wrong = [key for key, tensor in fitted.tensors.items() if key in state and tensor.shape != state[key].shape]
     if not wrong:
         return
@@ -166,6 +171,13 @@ def _settle_shapes(fitted: Fitted, state: Mapping[str, Tensor], name: str, purpo
             fitted.tensors[key] = torch.cat([torch.zeros_like(fitted.tensors[key]), fitted.tensors[key]])
         fitted.notes.append("one score per pixel, as for a sigmoid: taken as that of the second class")
         return
+    # Of layers whose scores are summed, each would bring the logarithm of `joined_rows`.
+    last = {layer for key in wrong if "aux" not in (layer := key.rpartition(".")[0])}
+    if class_map is not None and len(last) == 1 and pair == (len(class_map.source), len(class_map.target)):
+        for key in wrong:
+            fitted.tensors[key] = joined_rows(fitted.tensors[key], class_map)
+        fitted.notes.append(f"its {pair[0]} classes joined to {pair[1]} in the last layer")
+        return
     if purpose == "source":
         raise InputError(
             f"{name} gives {pair[0]} classes ({wrong[0]}), the class set has {pair[1]}; "
@@ -175,6 +187,26 @@ def _settle_shapes(fitted: Fitted, state: Mapping[str, Tensor], name: str, purpo
     fitted.leave_out(wrong)
     fitted.headless = f"a network of {pair[0]} classes, not {pair[1]}"
     fitted.notes.append(f"{fitted.headless}: its last layer left out")
+
+
+def joined_rows(rows: Tensor, class_map: ClassMap) -> Tensor:
+    """Returns the weights or the bias of a last layer for joined classes.
+
+    A class gets the mean of the rows that are joined, and a bias higher by the logarithm of their number: this is the
+    greatest linear bound below the logarithm of the sum of their exponentials, whose softmax would be the sum of their
+    probabilities (Jensen).
+
+    Args:
+        rows: (S, ...) of the source's classes; a bias has one dimension.
+        class_map: `ClassMap.joins`.
+
+    Returns:
+        (T, ...) of the target's classes.
+    """
+    members = torch.from_numpy(class_map.matrix()[:, :-1]).to(rows).T
+    counts = members.sum(dim=1)
+    means = ((members @ rows.reshape(len(rows), -1)) / counts[:, None]).reshape(-1, *rows.shape[1:])
+    return means + counts.log() if rows.ndim == 1 else means
 
 
 def _class_counts(found: Tensor, expected: Tensor) -> tuple[int, int] | None:
@@ -245,7 +277,15 @@ def _encoder_keys(state: Mapping[str, Tensor]) -> tuple[list[str], float]:
     return keys, _ENOUGH_WHOLE
 
 
-def load_into(model: Model, path: Path, *, purpose: Purpose = "start", prefix: str = "", part: str = "") -> LoadReport:
+def load_into(
+    model: Model,
+    path: Path,
+    *,
+    purpose: Purpose = "start",
+    prefix: str = "",
+    part: str = "",
+    class_map: ClassMap | None = None,
+) -> LoadReport:
     """Fills a model from a file and takes over the normalisation that the form of initial weights implies.
 
     Args:
@@ -254,6 +294,7 @@ def load_into(model: Model, path: Path, *, purpose: Purpose = "start", prefix: s
         purpose: as for `load_weights`.
         prefix: of the file's keys; empty finds it.
         part: entry of a training checkpoint (``student``, ``teacher``); empty finds it.
+        class_map: as for `load_weights`.
 
     Raises:
         InputError: the file cannot be read or does not fit.
@@ -261,11 +302,11 @@ def load_into(model: Model, path: Path, *, purpose: Purpose = "start", prefix: s
     found = read_weights(path, part=part, prefix=prefix)
     if found.card and purpose == "source":
         agreed_card(found.card, path, net=None, classes=model.classes)
-    report = _filled(model.net, found, purpose=purpose, prefix=prefix)
+    report = _filled(model.net, found, purpose=purpose, prefix=prefix, class_map=class_map)
     if found.card and found.card.oracle:
         # A model trained from weights that were chosen by labels keeps that mark (fault F13).
         model.card = dataclasses.replace(model.card, oracle=True)
-    if found.card and purpose == "start":
+    if found.card and purpose == "start" and class_map is None:
         report = _with_names(report, found.card.class_set.names, model.classes.names, path)
     return _normalised(model, report, found.card.normalisation if found.card else report.normalisation)
 
@@ -378,10 +419,17 @@ def model_of(
     return model.eval(), _filled(model.net, found, prefix=prefix)
 
 
-def _filled(net: nn.Module, found: WeightsFile, *, purpose: Purpose = "source", prefix: str = "") -> LoadReport:
+def _filled(
+    net: nn.Module,
+    found: WeightsFile,
+    *,
+    purpose: Purpose = "source",
+    prefix: str = "",
+    class_map: ClassMap | None = None,
+) -> LoadReport:
     """Fills a network from a file; a prefix that chose the entry is none of its keys."""
     prefix = "" if prefix.removesuffix(".") == found.entry else prefix
-    report = load_weights(net, found.tensors, name=str(found.path), purpose=purpose, prefix=prefix)
+    report = load_weights(net, found.tensors, name=str(found.path), purpose=purpose, prefix=prefix, class_map=class_map)
     return dataclasses.replace(report, notes=(*found.notes, *report.notes))
 
 

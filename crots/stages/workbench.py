@@ -255,14 +255,15 @@ class Workbench:
             self.start = "random"
             return model
         else:
-            report, name = load_into(model, weights, purpose="start"), weights.name
+            report = load_into(model, weights, purpose="start", class_map=self.inputs.start_map)
+            name = weights.name
         self.start = report.start
         self.note(f"the student {self.student_net} starts from {name}: {'; '.join(report.lines())}")
         return model
 
     def source_weights(self) -> tuple[dict[str, Tensor], str] | None:
         """The source's weights for the student and their file's name; None where its net or classes are others."""
-        if not self.inputs.source_fits_student:
+        if not self.inputs.source_fits_student or self.source_classes.names != self.classes.names:
             return None
         model = create_model(self.student_net, self.classes, self.size, trust=self.trusts(self.student_net))
         path = self.inputs.source_file

@@ -4,17 +4,19 @@ import dataclasses
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
 from torch import nn
 
 from crots.card import CAFFE, IMAGENET, Normalisation
+from crots.class_maps import ClassMap
 from crots.config import Size
 from crots.errors import InputError
 from crots.nets.model import create_model
 from crots.nets.registry import build_net
-from crots.nets.weights import load_into, load_model, load_weights, save_pth, save_safetensors
+from crots.nets.weights import joined_rows, load_into, load_model, load_weights, save_pth, save_safetensors
 from crots.taxonomy import ClassSet
 
 pytestmark = pytest.mark.safety
@@ -406,6 +408,54 @@ def test_one_score_per_pixel_is_that_of_the_second_class(name, purpose):
         assert torch.allclose(two(images).softmax(1)[:, 1:], one(images).sigmoid(), atol=1e-5)
     with pytest.raises(InputError, match="gives 1 classes"):
         load_weights(build_net(name, 3), one.state_dict())
+
+
+FOUR, TWO = classes("a", "b", "c", "d"), classes("x", "y")
+JOINS = ClassMap(FOUR, TWO, np.array([0, 0, 1, 255]))
+
+
+@pytest.mark.parametrize("name", ["compact", "torchvision:fcn_resnet50"])
+def test_the_classes_of_a_start_are_joined_by_a_class_map(name):
+    source, student = build_net(name, 4, seed=1).eval(), build_net(name, 2, seed=2).eval()
+    report = load_weights(student, source.state_dict(), purpose="start", class_map=JOINS)
+    assert report.start == "trained" and any("4 classes joined to 2" in note for note in report.notes)
+    images = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        found, scores = student(images), source(images)
+    assert torch.allclose(found[:, 0], scores[:, :2].mean(dim=1) + torch.tensor(2.0).log(), atol=1e-4)
+    assert torch.allclose(found[:, 1], scores[:, 2], atol=1e-4)
+
+
+def test_last_layers_whose_scores_are_summed_are_not_joined():
+    source, student = build_net(NET, 4, seed=1), build_net(NET, 2, seed=2)
+    report = load_weights(student, source.state_dict(), purpose="start", class_map=JOINS)
+    assert report.start == "pretrained" and any("last layer left out" in note for note in report.notes)
+
+
+def test_one_layer_of_joined_classes_bounds_the_sum_of_their_probabilities():
+    joins = ClassMap(classes("a", "b", "c"), classes("x", "y"), np.array([0, 0, 1]))
+    rows, bias = torch.randn(3, 5), torch.randn(3)
+    seen = torch.randn(100, 5)
+    exact = (seen @ rows[:2].T + bias[:2]).logsumexp(dim=1)
+    joined = seen @ joined_rows(rows, joins)[0] + joined_rows(bias, joins)[0]
+    assert (joined <= exact + 1e-5).all() and torch.equal(joined_rows(rows, joins)[1], rows[2])
+    # Equal rows lose nothing.
+    same = joined_rows(torch.stack([rows[0], rows[0], rows[2]]), joins)[0]
+    assert torch.allclose(same, rows[0])
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "table", "joins"),
+    [
+        ("abc", "xy", [0, 0, 1], True),
+        ("abc", "xy", [0, 1, 255], True),
+        ("abc", "xy", [0, 0, 0], False),  # nothing says y
+        ("ab", "xy", [1, 0], False),
+        ("ab", "xyz", [0, 1], False),
+    ],
+)
+def test_which_class_maps_join(source, target, table, joins):
+    assert ClassMap(classes(*source), classes(*target), np.array(table)).joins == joins
 
 
 @pytest.mark.parametrize(
