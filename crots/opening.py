@@ -485,11 +485,18 @@ class Inputs:
     def _same_classes(self) -> bool:
         return self.source_classes.names == self.classes.names
 
-    @property
+    @cached_property
     def _joined(self) -> ClassMap | None:
-        """The map that joins the classes of the source's last layer to the student's; None where none does."""
-        mapped = not self._same_classes and self.config.task.class_map is not None
-        return self.class_map if mapped and self.class_map.joins else None
+        """The map that joins the classes of the source's last layer to the student's; None where none does.
+
+        Imports torch where a map may, since the file tells whether the network has one last layer.
+        """
+        if self._same_classes or self.config.task.class_map is None or not self.class_map.joins:
+            return None
+        if is_factory(self.student_net):
+            return None
+        report = self._report_of(self.source_file, self.class_map)
+        return self.class_map if report.start == "trained" else None
 
     @property
     def start_map(self) -> ClassMap | None:
@@ -534,14 +541,16 @@ class Inputs:
         Raises:
             InputError: it does not fit, or the student starts from no file.
         """
+        if self.student_weights is None:
+            raise InputError(f"`student.weights` is {self.config.student.weights!r}, expected a weights file")
+        return self._report_of(self.student_weights, self.start_map)
+
+    def _report_of(self, weights: Path, class_map: ClassMap | None) -> LoadReport:
         from crots.nets.model import create_model
         from crots.nets.weights import load_into
 
-        weights, data = self.student_weights, self.config.data
-        if weights is None:
-            raise InputError(f"`student.weights` is {self.config.student.weights!r}, expected a weights file")
-        model = create_model(self.student_net, self.classes, data.size or data.tile or _ANY_SIZE)
-        return load_into(model, weights, purpose="start", class_map=self.start_map)
+        size = self.config.data.size or self.config.data.tile or _ANY_SIZE
+        return load_into(create_model(self.student_net, self.classes, size), weights, class_map=class_map)
 
     @property
     def student_weights(self) -> Path | None:

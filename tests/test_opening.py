@@ -144,6 +144,24 @@ def test_a_student_starts_from_a_source_whose_classes_a_map_joins(opened, tmp_pa
     settings = {"task__classes": "own.toml", "task__source_classes": "given.toml", "task__class_map": "map.toml"}
     inputs = opened(source__file="model.safetensors", data__size="64x64", **settings)
     assert inputs.source_fits_student is joins and (inputs.start_map is not None) is joins
+    if joins:
+        assert inputs.start == "trained"
+    else:
+        with pytest.raises(InputError, match="no weights to start from"):
+            _ = inputs.start
+
+
+def test_last_layers_whose_scores_are_summed_ask_for_other_weights(opened, tmp_path):
+    made = create_model(
+        "deeplabv2_resnet18", ClassSet.from_dict({"name": "given", "names": ["a", "b", "c"]}), Size(64, 64)
+    )
+    save_safetensors(tmp_path / "model.safetensors", made.net, made.card)
+    (tmp_path / "own.toml").write_text('name = "own"\nclasses = ["one", "two"]\n')
+    (tmp_path / "map.toml").write_text('a = "one"\nb = "two"\nc = "two"\n')
+    inputs = opened(source__file="model.safetensors", task__classes="own.toml", task__class_map="map.toml")
+    assert not inputs.source_fits_student and not inputs.starts_from_source
+    with pytest.raises(InputError, match="no weights to start from"):
+        _ = inputs.student_weights
 
 
 def test_programs_and_onnx_cannot_start_a_student(opened, tmp_path):
