@@ -19,9 +19,9 @@ def student(classes, net="tests.stages.tiny_nets:plain", seed=1):
     return create_model(net, classes, world.SIZE, trust=True, seed=seed)
 
 
-def learner(material, classes, *, seed=3, **options):
+def learner(material, classes, *, seed=3, trained=False, **options):
     options = BaselineOptions(**{**FEW, **world.PLAIN_LABELS, **options})
-    return BaselineLearner(student(classes), material, ENGINE, options, seed=seed, stage="baseline")
+    return BaselineLearner(student(classes), material, ENGINE, options, trained=trained, seed=seed, stage="baseline")
 
 
 def weights(model):

@@ -36,10 +36,10 @@ class Told(Watch):
         ]
 
 
-def kept(tmp_path, material, classes, rule="label-free", **more):
+def kept(tmp_path, material, classes, rule="label-free", *, trained=False, **more):
     """The student that a run keeps, its students after every step looked at, and its events."""
     states = {}
-    made = learner(material, classes, validate_every=1)
+    made = learner(material, classes, trained=trained, validate_every=1)
     watch = Told(rule=rule, see=lambda step: states.update({step: weights(made.student)}), **more)
     events = run(tmp_path, made, watch=watch)
     return weights(load_model(tmp_path / "run" / STUDENT, trust=True)[0]), states, events
@@ -197,20 +197,22 @@ def test_without_a_healthy_evaluation_the_run_continues_and_other_weights_stand_
     assert torch.equal(saved, weights(other)) and "the source (a.pth)" in warned
 
 
-def test_a_better_checkpoint_of_before_the_interruption_is_remembered(tmp_path, material, classes):
+@pytest.mark.parametrize("trained", [False, True])
+def test_a_better_checkpoint_of_before_the_interruption_is_remembered(tmp_path, material, classes, trained):
     bad = range(2, 7)
-    expected, states, _ = kept(tmp_path / "whole", material, classes, bad=bad)
+    expected, states, _ = kept(tmp_path / "whole", material, classes, trained=trained, bad=bad)
+    # The last that was evaluated at this step: from a trained start, its average with that.
     assert torch.equal(expected, states[1])
-    made = learner(material, classes, validate_every=1)
+    made = learner(material, classes, trained=trained, validate_every=1)
     for event in (running := train(made, Training(tmp_path / "run", 3, Told(bad=bad)), Context("baseline"))):
         if isinstance(event, Metrics) and event.step == 5:
             running.close()
-    again = learner(material, classes, validate_every=1)
+    again = learner(material, classes, trained=trained, validate_every=1)
     events = run(tmp_path, again, watch=Told(bad=bad), context={"resume": True})
     assert events[0].resumed_at == 4
     assert torch.equal(weights(load_model(tmp_path / "run" / STUDENT, trust=True)[0]), expected)
     whole, resumed = ((tmp_path / name / "choice.json").read_text() for name in ("whole/run", "run"))
-    assert whole == resumed
+    assert whole == resumed and json.loads(whole)["averaged"] is trained
 
 
 def test_a_loss_that_is_not_finite_goes_back_where_there_is_something_to_go_back_to(tmp_path, material, classes):
