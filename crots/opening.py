@@ -33,7 +33,7 @@ from crots.folders import check_student, check_whole, folder_card, is_model_fold
 from crots.methods.patches import cell_size
 from crots.methods.rare import asked_rare
 from crots.nets.checkpoint_cards import checkpoint_card
-from crots.nets.names import check_net
+from crots.nets.names import check_net, sums_last_layers
 from crots.nets.units import check_units
 from crots.options import DEFAULT_NET, IMAGENET, DataOptions
 from crots.program_cards import program_card
@@ -485,18 +485,13 @@ class Inputs:
     def _same_classes(self) -> bool:
         return self.source_classes.names == self.classes.names
 
-    @cached_property
+    @property
     def _joined(self) -> ClassMap | None:
-        """The map that joins the classes of the source's last layer to the student's; None where none does.
-
-        Imports torch where a map may, since the file tells whether the network has one last layer.
-        """
+        """The map that joins the classes of the source's last layer to the student's; None where none does."""
         if self._same_classes or self.config.task.class_map is None or not self.class_map.joins:
             return None
-        if is_factory(self.student_net):
-            return None
-        report = self._report_of(self.source_file, self.class_map)
-        return self.class_map if report.start == "trained" else None
+        net = self.student_net
+        return None if is_factory(net) or sums_last_layers(net) else self.class_map
 
     @property
     def start_map(self) -> ClassMap | None:
@@ -541,16 +536,14 @@ class Inputs:
         Raises:
             InputError: it does not fit, or the student starts from no file.
         """
-        if self.student_weights is None:
-            raise InputError(f"`student.weights` is {self.config.student.weights!r}, expected a weights file")
-        return self._report_of(self.student_weights, self.start_map)
-
-    def _report_of(self, weights: Path, class_map: ClassMap | None) -> LoadReport:
         from crots.nets.model import create_model
         from crots.nets.weights import load_into
 
-        size = self.config.data.size or self.config.data.tile or _ANY_SIZE
-        return load_into(create_model(self.student_net, self.classes, size), weights, class_map=class_map)
+        weights, data = self.student_weights, self.config.data
+        if weights is None:
+            raise InputError(f"`student.weights` is {self.config.student.weights!r}, expected a weights file")
+        model = create_model(self.student_net, self.classes, data.size or data.tile or _ANY_SIZE)
+        return load_into(model, weights, purpose="start", class_map=self.start_map)
 
     @property
     def student_weights(self) -> Path | None:

@@ -54,6 +54,11 @@ def check_net(name: str, field: str = "net") -> None:
         raise unknown_net(name, [*DEEPLABV2, COMPACT, *TORCHVISION, *patterns], field)
 
 
+def sums_last_layers(name: str) -> bool:
+    """Whether the scores of a network are the sum of several last layers, so that classes cannot be joined in them."""
+    return name in DEEPLABV2 or "lraspp" in name
+
+
 def unknown_net(name: str, known: Sequence[str], field: str = "net") -> InputError:
     """Returns the error for a name that no network has, with what it is called here.
 

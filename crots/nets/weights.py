@@ -171,9 +171,15 @@ def _settle_shapes(
             fitted.tensors[key] = torch.cat([torch.zeros_like(fitted.tensors[key]), fitted.tensors[key]])
         fitted.notes.append("one score per pixel, as for a sigmoid: taken as that of the second class")
         return
-    # Of layers whose scores are summed, each would bring the logarithm of `joined_rows`.
-    last = {layer for key in wrong if "aux" not in (layer := key.rpartition(".")[0])}
-    if class_map is not None and len(last) == 1 and pair == (len(class_map.source), len(class_map.target)):
+    if class_map is not None and pair == (len(class_map.source), len(class_map.target)):
+        last = sorted({layer for key in wrong if "aux" not in (layer := key.rpartition(".")[0])})
+        if len(last) > 1:
+            # Where their scores are summed, each would bring the logarithm of `joined_rows`.
+            raise InputError(
+                f"{name}: its classes cannot be joined to {pair[1]}, since its scores come from several layers "
+                f"({', '.join(last)}); give the student other weights",
+                field="student.weights",
+            )
         for key in wrong:
             fitted.tensors[key] = joined_rows(fitted.tensors[key], class_map)
         fitted.notes.append(f"its {pair[0]} classes joined to {pair[1]} in the last layer")

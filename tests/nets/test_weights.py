@@ -15,6 +15,7 @@ from crots.class_maps import ClassMap
 from crots.config import Size
 from crots.errors import InputError
 from crots.nets.model import create_model
+from crots.nets.names import sums_last_layers
 from crots.nets.registry import build_net
 from crots.nets.weights import joined_rows, load_into, load_model, load_weights, save_pth, save_safetensors
 from crots.taxonomy import ClassSet
@@ -426,10 +427,14 @@ def test_the_classes_of_a_start_are_joined_by_a_class_map(name):
     assert torch.allclose(found[:, 1], scores[:, 2], atol=1e-4)
 
 
-def test_last_layers_whose_scores_are_summed_are_not_joined():
-    source, student = build_net(NET, 4, seed=1), build_net(NET, 2, seed=2)
-    report = load_weights(student, source.state_dict(), purpose="start", class_map=JOINS)
-    assert report.start == "pretrained" and any("last layer left out" in note for note in report.notes)
+@pytest.mark.parametrize("name", [NET, "torchvision:lraspp_mobilenet_v3_large"])
+def test_last_layers_whose_scores_are_summed_are_not_joined(name):
+    assert sums_last_layers(name) and not sums_last_layers("compact")
+    source, student = build_net(name, 4, seed=1), build_net(name, 2, seed=2)
+    before = {key: tensor.clone() for key, tensor in student.state_dict().items()}
+    with pytest.raises(InputError, match="cannot be joined to 2, since its scores come from several layers"):
+        load_weights(student, source.state_dict(), purpose="start", class_map=JOINS)
+    assert all(torch.equal(before[key], tensor) for key, tensor in student.state_dict().items())
 
 
 def test_one_layer_of_joined_classes_bounds_the_sum_of_their_probabilities():
