@@ -556,7 +556,9 @@ class Inputs:
         if weights in ("random", IMAGENET):
             return None
         if weights not in ("", "source"):
-            return present(self.path(weights), "the student's weights", "student.weights")
+            file = present(self.path(weights), "the student's weights", "student.weights")
+            self._check_order(file)
+            return file
         if self.source_fits_student:
             return self.source_file
         raise InputError(
@@ -565,6 +567,23 @@ class Inputs:
             "or 'random' to train it from scratch",
             field="student.weights",
         )
+
+    def _check_order(self, weights: Path) -> None:
+        """Refuses the source's own file where a class map changes the order of as many classes.
+
+        By its shape, the last layer would be taken as it is, and each class be learnt as another from the start.
+        """
+        source = self.config.source.file
+        if source is None or weights != self.path(source) or self._same_classes or self.config.task.class_map is None:
+            return
+        names = [self.class_map.names()[name] for name in self.source_classes.names]
+        if len(names) == len(self.classes) and names != list(self.classes.names):
+            raise InputError(
+                f"{weights} gives the classes {', '.join(names[:4])} ... by the class map, expected "
+                f"{', '.join(self.classes.names[:4])} ..., as the class set has them; list the classes in the order of "
+                "the file, or give other weights",
+                field="student.weights",
+            )
 
     def check_stages(self, stages: Collection[str]) -> None:
         """Refuses options that a later stage would refuse, perhaps hours after the start of a run.

@@ -164,6 +164,30 @@ def test_last_layers_whose_scores_are_summed_ask_for_other_weights(opened, tmp_p
         _ = inputs.student_weights
 
 
+@pytest.mark.parametrize("name", ["model.safetensors", "model.pth"])
+@pytest.mark.parametrize(
+    ("first", "second", "fits"), [("one", "two", True), ("two", "one", False), ("one", "one", False)]
+)
+def test_a_source_whose_map_changes_the_order_of_as_many_classes_is_no_start(
+    opened, tmp_path, name, first, second, fits
+):
+    made = create_model("compact", ClassSet.from_dict({"name": "given", "names": ["a", "b"]}), Size(64, 64))
+    if name == "model.pth":
+        save_pth(tmp_path / name, made.net)
+    else:
+        save_safetensors(tmp_path / name, made.net, made.card)
+    (tmp_path / "given.toml").write_text('name = "given"\nclasses = ["a", "b"]\n')
+    (tmp_path / "own.toml").write_text('name = "own"\nclasses = ["one", "two"]\n')
+    (tmp_path / "map.toml").write_text(f'a = "{first}"\nb = "{second}"\n')
+    settings = {"task__classes": "own.toml", "task__source_classes": "given.toml", "task__class_map": "map.toml"}
+    inputs = opened(source__file=name, source__net="compact", student__weights=name, **settings)
+    if fits:
+        assert inputs.start == "trained"
+    else:
+        with pytest.raises(InputError, match="by the class map"):
+            _ = inputs.student_weights
+
+
 def test_programs_and_onnx_cannot_start_a_student(opened, tmp_path):
     (tmp_path / "m.onnx").write_bytes(b"any")
     inputs = opened(source__file="m.onnx")
