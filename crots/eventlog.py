@@ -146,11 +146,15 @@ class Ending:
 
 
 def last_endings(path: Path) -> dict[str, Ending]:
-    """Returns how the latest run of each stage in a stream ended."""
+    """Returns how the latest run of each stage in a stream ended, in the order in which they began.
+
+    In a run that is in progress only the last one is at work: others without an end were killed.
+    """
     endings: dict[str, Ending] = {}
     for event in read_events(path):
         old = endings.get(event.stage, Ending())
         if isinstance(event, StageStarted):
+            endings.pop(event.stage, None)
             endings[event.stage] = Ending(done=event.resumed_at, total=event.total)
         elif isinstance(event, Progress):
             endings[event.stage] = dataclasses.replace(old, done=event.done, total=event.total)

@@ -92,8 +92,8 @@ class _States:
 
     def __init__(self, project: Project, busy: bool) -> None:
         self._project = project
-        self._busy = busy
         self._endings = last_endings(project.events_path)
+        self._at_work = next(reversed(self._endings), "") if busy else ""
         self._inputs = project.inputs()
 
     def status(self, key: str, before: Mapping[str, State]) -> StageStatus:
@@ -152,7 +152,7 @@ class _States:
             earlier: it has a complete result of an earlier run.
         """
         ending, begun = self._endings.get(key, Ending()), self._begun(key)
-        if begun and self._busy and key in self._endings and ending.outcome is None:
+        if begun and key == self._at_work and ending.outcome is None:
             return StageStatus(key, "running", done=ending.done, total=ending.total)
         continued = begun and self._continues(key)
         status = partial(StageStatus, key, done=ending.done if continued else 0, total=ending.total if continued else 0)

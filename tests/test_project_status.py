@@ -226,6 +226,17 @@ def test_patches_that_no_round_needs_are_not_cut_again(project):
     assert {status.key: status.state for status in statuses(project, busy=True)}["mine"] == "running"
 
 
+def test_of_two_stages_without_an_end_only_the_later_one_is_running(project):
+    """The round had been killed before the baseline began again: both were said to run."""
+    complete(project, "pseudo-label", "baseline", "mine")
+    log = EventLog(project.events_path)
+    for key in ("baseline", "adapt-1", "baseline"):
+        project.begin(key)
+        log.append(StageStarted(stage=key, total=9, unit="steps"))
+    found = {status.key: status.state for status in statuses(project, busy=True)}
+    assert (found["baseline"], found["adapt-1"]) == ("running", "interrupted")
+
+
 def test_without_training_on_patches_none_are_cut(project):
     complete(project, "pseudo-label", "baseline")
     assert states(project)["mine"] == "ready"

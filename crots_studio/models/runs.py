@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from crots.errors import InputError
-from crots.eventlog import read_events
+from crots.eventlog import read_events, running
 from crots.events import Evaluated, Event, Metrics, Outcome, Scored, StageFinished, StageStarted
 from crots.notes import Notes, RunNote, read_notes, run_key
 from crots.options import all_options
@@ -37,6 +37,7 @@ class PastRun:
         curves: its figures.
         seconds: how long it took, over all its parts; None while it has no end.
         outcome: how it ended; None while it is active or was interrupted.
+        running: it is active.
         final: its score as a finished model.
         validation: its latest score during training.
         oracle: its checkpoint, or that of a model it started from, was chosen with labels.
@@ -56,6 +57,7 @@ class PastRun:
     curves: Curves = field(default_factory=Curves)
     seconds: float | None = None
     outcome: Outcome | None = None
+    running: bool = False
     final: Score | None = None
     validation: Score | None = None
     oracle: bool = False
@@ -98,6 +100,8 @@ class PastRun:
         """Its state in a word or two."""
         if self.stage == "source":
             return "given"
+        if self.running:
+            return "running"
         if self.outcome == "completed" and self.problem:
             return "done, with a warning"
         return {"completed": "done", "cancelled": "stopped", "failed": "failed", None: "unfinished"}[self.outcome]
@@ -139,6 +143,8 @@ def read_runs(folder: Path) -> PastRuns:
     runs = reader.read(events, reports)
     for run in reader.now.values():
         run.problem = model_problem(project, run.stage) if run.outcome == "completed" else ""
+    if running(project.lock_path) and (latest := reader.now.get(reader.begun)) is not None:
+        latest.running = latest.outcome is None
     return PastRuns(folder.name, folder, tuple(runs), _look(folder)).with_notes()
 
 
@@ -159,12 +165,19 @@ def _look(folder: Path) -> ClassLook:
 
 
 class _RunReader:
-    """Walks through an event stream; a run begins wherever a training stage starts over."""
+    """Walks through an event stream; a run begins wherever a training stage starts over.
+
+    Attributes:
+        runs: in the order in which they began.
+        now: the latest run of each stage.
+        begun: the stage that began last, whether or not it trains.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.runs: list[PastRun] = []
         self.now: dict[str, PastRun] = {}
+        self.begun = ""
 
     def read(self, events: Iterable[Event], reports: Sequence[Score]) -> list[PastRun]:
         for event in events:
@@ -178,6 +191,8 @@ class _RunReader:
         return sorted(self.runs, key=lambda run: (running_order(run.stage), run.number))
 
     def _take(self, event: Event) -> None:
+        if isinstance(event, StageStarted):
+            self.begun = event.stage
         if isinstance(event, StageStarted) and event.unit == "steps":
             self._start(event)
         elif isinstance(event, Evaluated) and event.step == 0:

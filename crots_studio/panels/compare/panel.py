@@ -92,6 +92,8 @@ class ComparePanel(QWidget):
         session.opened.history_changed.connect(self._refresh)
         session.opened.config_changed.connect(self._config_changed)
         session.run.events_arrived.connect(self._take)
+        # A run that is killed ends without an event.
+        session.run.busy_changed.connect(self._look_again)
         session.theme_changed.connect(self._recolour)
         self._change_project()
 
@@ -203,9 +205,12 @@ class ComparePanel(QWidget):
 
     def _take(self, events: Sequence[Event]) -> None:
         if any(isinstance(event, (StageStarted, StageFinished, Evaluated)) for event in events):
-            self._stale = True
-            if self.isVisible():
-                self._refresh()
+            self._look_again()
+
+    def _look_again(self, _busy: bool = False) -> None:
+        self._stale = True
+        if self.isVisible():
+            self._refresh()
 
     def _refresh(self) -> None:
         """Reads this project's runs again, in the background."""

@@ -3,6 +3,7 @@
 import csv
 import io
 
+import filelock
 import pytest
 
 from crots.artefacts import CHOICE
@@ -72,6 +73,21 @@ def test_an_interrupted_run_has_no_end(tmp_path):
     project(tmp_path / "a", list(training("adapt-1", 0.3))[:-1])
     (run,) = read_runs(tmp_path / "a").runs
     assert (run.outcome, run.seconds, run.state) == (None, None, "unfinished")
+
+
+def test_a_run_that_is_at_work_is_running(tmp_path):
+    """It was called unfinished, as one that was killed."""
+    made = project(tmp_path / "a", [*list(training("adapt-1", 0.3))[:-1], *list(training("baseline", 0.4))[:-1]])
+    with filelock.FileLock(made.lock_path):
+        found = read_runs(made.folder)
+    assert [(run.stage, run.state) for run in found.runs] == [("baseline", "running"), ("adapt-1", "unfinished")]
+    assert [row["state"] for row in csv.DictReader(io.StringIO(runs_csv(found.runs, found.look)))] == [
+        "running",
+        "unfinished",
+    ]
+    EventLog(made.events_path).append(StageStarted(stage="evaluate", total=3, unit="images"))
+    with filelock.FileLock(made.lock_path):
+        assert {run.state for run in read_runs(made.folder).runs} == {"unfinished"}, "another stage is at work"
 
 
 def test_oracle_marks_a_run_and_what_grew_from_it(tmp_path):

@@ -5,6 +5,7 @@ import io
 import json
 from itertools import pairwise
 
+import filelock
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,6 +56,15 @@ def opened(qtbot, open_project, panel, tmp_path):
     open_project(make(tmp_path / "mine", training("baseline", 0.3), training("adapt-1", 0.5, mix="cutmix")))
     qtbot.waitUntil(lambda: len(panel.runs) == 2 and not panel.redraw.due)
     return panel
+
+
+def test_a_run_that_was_killed_is_not_said_to_be_running_for_ever(qtbot, open_project, panel, tmp_path):
+    folder = make(tmp_path / "mine", list(training("baseline", 0.3))[:-1])
+    with filelock.FileLock(folder / ".lock"):
+        open_project(folder)
+        qtbot.waitUntil(lambda: [run.state for run in panel.runs] == ["running"])
+    panel._session.run.busy_changed.emit(False)
+    qtbot.waitUntil(lambda: [run.state for run in panel.runs] == ["unfinished"])
 
 
 def row_of(panel, title):
