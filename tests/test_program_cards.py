@@ -11,9 +11,10 @@ from onnx import TensorProto, helper
 from crots.card import CARD_KEY, ModelCard, Normalisation
 from crots.config import Size
 from crots.errors import InputError
-from crots.opening import Inputs, card_of
+from crots.opening import Inputs
 from crots.program_cards import CARD_FILE, program_card
 from crots.project_config import ProjectConfig, override
+from crots.source_inputs import card_of
 from crots.taxonomy import ClassSet
 
 pytestmark = pytest.mark.safety

@@ -48,7 +48,7 @@ def _source_file(config: ProjectConfig, root: Path) -> Path | None:
 
 
 def _program(config: ProjectConfig, root: Path) -> bool:
-    from crots.opening import closed
+    from crots.source_inputs import closed
 
     path = _source_file(config, root)
     return path is not None and closed(path)

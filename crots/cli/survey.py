@@ -23,9 +23,10 @@ from crots.errors import InputError
 from crots.events import Remark
 from crots.folders import check_formats
 from crots.nets.heads import check_head
-from crots.opening import Inputs, closed
+from crots.opening import Inputs
 from crots.options import IMAGENET
 from crots.project_config import ProjectConfig
+from crots.source_inputs import closed
 from crots.taxonomy import ClassSet
 from crots.text import plural
 from crots.training.budget import few_to_start

@@ -16,8 +16,8 @@ from crots.errors import InputError
 from crots.nets.checkpoint_cards import checkpoint_card
 from crots.nets.model import create_model
 from crots.nets.weights import save_safetensors
-from crots.opening import card_of
 from crots.project import Project
+from crots.source_inputs import card_of
 from crots.taxonomy import ClassSet, load_class_set
 
 STRANGE = ClassSet("of a stranger", ("street", "rest"), ((1, 2, 3), (4, 5, 6)))

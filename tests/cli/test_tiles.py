@@ -13,8 +13,8 @@ from crots.label_files import read_labels, write_labels
 from crots.nets.export import export_as
 from crots.nets.model import create_model
 from crots.nets.weights import save_safetensors
-from crots.opening import card_of
 from crots.options import RuntimeOptions
+from crots.source_inputs import card_of
 from crots.taxonomy import load_class_set
 from crots.training.tiled import Tiles, logits_of
 

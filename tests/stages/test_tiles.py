@@ -16,8 +16,8 @@ from crots.events import Evaluated, Note, StageStarted
 from crots.images import image_size, read_image
 from crots.label_files import read_confidence, read_labels, write_confidence, write_labels
 from crots.methods.pseudo import likeliest
-from crots.opening import card_of
 from crots.project import Project
+from crots.source_inputs import card_of
 from crots.stages.labellers import NetworkLabels
 from crots.stages.project_stages import open_material as material_of
 from crots.stages.workbench import Workbench
