@@ -1,9 +1,10 @@
-"""A dialog that is never too low for its texts."""
+"""A dialog that is never too low for its texts, and in which Return presses the button with the focus."""
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent
-from PySide6.QtWidgets import QDialog
+from PySide6.QtCore import QEvent, Qt
+from PySide6.QtGui import QKeyEvent
+from PySide6.QtWidgets import QDialog, QPushButton, QToolButton
 
 
 class Dialog(QDialog):
@@ -15,6 +16,16 @@ class Dialog(QDialog):
         if event.type() in (QEvent.Type.LayoutRequest, QEvent.Type.Resize, QEvent.Type.Show):
             self._make_room()
         return done
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 (Qt's name)
+        """Return presses the button that has the focus: Qt presses the dialog's default one, unless told otherwise."""
+        button = self.focusWidget()
+        return_key = event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter)
+        held = event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
+        if return_key and not held and isinstance(button, (QPushButton, QToolButton)):
+            button.click()
+        else:
+            super().keyPressEvent(event)
 
     def _make_room(self) -> None:
         layout = self.layout()

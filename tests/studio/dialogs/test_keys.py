@@ -7,7 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 from PySide6.QtCore import QPoint, QRect, Qt
-from PySide6.QtWidgets import QDialog, QLabel, QMessageBox, QPushButton, QWidget
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QDialog, QLabel, QMessageBox, QPushButton, QToolButton, QWidget
 
 import crots_studio
 from crots.project import Project
@@ -188,6 +189,33 @@ def test_return_closes_what_is_only_read(qtbot, session, window, kind):
     dialog.show()
     qtbot.waitUntil(dialog.isActiveWindow)
     assert default_and_focus(dialog)[0] == ["Close"]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in DIALOGS if issubclass(kind, Dialog)])
+def test_return_presses_the_button_that_has_the_focus(qtbot, session, window, open_project, tmp_path, kind):
+    """On a button that is never a dialog's default one, such as Browse, it started the work."""
+    open_project(make_fake_project(tmp_path / "fake").folder)
+    dialog = DIALOGS[kind](session, window)
+    qtbot.addWidget(dialog)
+    dialog.show()
+    qtbot.waitUntil(dialog.isActiveWindow)
+    buttons = [
+        button
+        for button in [*dialog.findChildren(QPushButton), *dialog.findChildren(QToolButton)]
+        if button.isVisible() and button.isEnabled() and button.focusPolicy() & Qt.FocusPolicy.TabFocus
+        if button.menu() is None
+    ]
+    pressed = []
+    for button in buttons:
+        # What it does otherwise is not tried here.
+        button.clicked.disconnect()
+        button.clicked.connect(lambda _=False, button=button: pressed.append(button))
+    for button in buttons:
+        pressed.clear()
+        button.setFocus()
+        QTest.keyClick(button, Qt.Key.Key_Return)
+        QTest.keyClick(button, Qt.Key.Key_Enter, Qt.KeyboardModifier.KeypadModifier)
+        assert pressed == [button, button]
 
 
 def test_return_means_the_same_after_the_theme_has_changed(qtbot, session, open_project, tmp_path):
