@@ -162,10 +162,11 @@ class CompareArea(QWidget):
 
     @property
     def shown(self) -> list[str]:
-        """Names of the contents that are seen now."""
+        """Names of the contents that are seen now; none twice."""
         if self.mode.currentData() == "all":
             return list(self._contents)
-        return [name for name in (self.left.currentText(), self.right.currentText()) if name in self._contents]
+        chosen = dict.fromkeys((self.left.currentText(), self.right.currentText()))
+        return [name for name in chosen if name in self._contents]
 
     def _fill(self, combo: QComboBox, side: str, fallback: int) -> None:
         combo.blockSignals(True)
@@ -184,8 +185,9 @@ class CompareArea(QWidget):
         mode = self.mode.currentData()
         swiping = mode == "swipe" and bool(self._contents)
         for widget in (self.left, self.right, self._versus):
-            widget.setVisible(mode != "all")
-            widget.setEnabled(bool(self._contents))
+            # With one picture there is nothing to choose.
+            widget.setVisible(mode != "all" and (widget is self.left or len(self._contents) != 1))
+            widget.setEnabled(len(self._contents) > 1)
         chosen = [self._contents[name] for name in self.shown]
         before = self.swipe.place if self._stack.currentWidget() is self.swipe else self.views.place
         if swiping and len(chosen) == 2:

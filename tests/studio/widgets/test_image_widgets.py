@@ -241,6 +241,20 @@ def test_any_two_contents_side_by_side_or_swiped(qtbot):
     assert area.shown == ["a", "c"], "the choice outlives a picture without maps"
 
 
+@pytest.mark.parametrize("mode", ["all", "pair", "swipe"])
+def test_no_picture_is_shown_twice(qtbot, mode):
+    """Images that have no labels yet were shown beside themselves, each half as large."""
+    area = shown(qtbot, CompareArea(left="a", right="b", mode=mode), 640, 300)
+    area.show_contents(contents(a=RED))
+    assert area.shown == ["a"] and not area.right.isVisible() and not area.left.isEnabled()
+    assert [view.content.title for view in area.views.views if view.isVisible()] == ["a"]
+    area.show_contents(contents(a=RED, b=BLUE))
+    assert area.shown == ["a", "b"] and area.right.isVisible() == area.left.isVisible() == (mode != "all")
+    area.right.setCurrentText("a")
+    area.right.activated.emit(0)
+    assert area.shown == (["a", "b"] if mode == "all" else ["a"])
+
+
 def test_swiping_takes_the_place_over(qtbot):
     area = shown(qtbot, CompareArea(), 640, 300)
     area.show_contents(contents(a=RED, b=BLUE))
