@@ -62,7 +62,8 @@ class Redraw(QObject):
             self._timer.start(max(0, round(self._rest_ms - waited)))
 
     def now(self) -> None:
-        """Redraws at once: the user asked for it, or the widget has come into view."""
+        """Redraws at once, or as soon as the widget is seen: the user asked for it, or the theme changed."""
+        self._due = True
         self._timer.stop()
         self._fire()
 

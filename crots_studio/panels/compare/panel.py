@@ -408,7 +408,7 @@ class ComparePanel(QWidget):
     def _recolour(self) -> None:
         self.chart.recolour()
         self.table.viewport().update()
-        self.redraw.ask()
+        self.redraw.now()
 
     def _list_recent(self) -> None:
         self.add_menu.clear()

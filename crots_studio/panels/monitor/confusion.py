@@ -150,7 +150,7 @@ class ConfusionPanel(ScorePanel):
 
     def _recolour(self) -> None:
         self.view.viewport().update()
-        self.redraw.ask()
+        self.redraw.now()
 
 
 def _cell(pixels: int, share: float, way: Normalisation) -> str:

@@ -157,7 +157,7 @@ class IouPanel(ScorePanel):
 
     def _recolour(self) -> None:
         self.plot.recolour()
-        self.redraw.ask()
+        self.redraw.now()
 
 
 def _bands(marks: Sequence[tuple[float, str]], end: float) -> list[tuple[float, float, str]]:

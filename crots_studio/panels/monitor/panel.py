@@ -473,7 +473,7 @@ class TrainingCurves(QWidget):
     def _recolour(self) -> None:
         for plot in self.plots.values():
             plot.recolour()
-        self.redraw.ask()
+        self.redraw.now()
 
 
 def score_descriptions() -> dict[str, str]:

@@ -424,6 +424,29 @@ def test_both_themes_recolour_the_plots(qtbot, session, panel, tell):
     assert len(colours) == 2
 
 
+def test_curves_take_the_theme_at_once(qtbot, session, panel, tell):
+    """For one redraw, up to two seconds, the curves had the old theme's colours on the new background."""
+    tell(losses(1, 5))
+    plot = panel.training.plots["loss"]
+
+    def pen():
+        return line(plot, "loss").opts["pen"].color().name()
+
+    for mode in ("dark", "light"):
+        panel.training.redraw._rest_ms = 2000
+        before = pen()
+        session.set_theme(mode)
+        assert pen() != before and not panel.training.redraw.due
+    # A tab that is hidden meanwhile does so when it is seen.
+    panel.tabs.setCurrentWidget(panel.classes)
+    before = pen()
+    session.set_theme("dark")
+    assert panel.training.redraw.due
+    panel.tabs.setCurrentWidget(panel.training)
+    assert pen() != before
+    session.set_theme("light")
+
+
 def test_names_at_the_ends_of_curves_take_the_theme_at_once(qtbot):
     plot, steps = SeriesPlot("mIoU"), np.arange(9.0)
     qtbot.addWidget(plot)
