@@ -140,7 +140,8 @@ class Choice:
         if self.given_up or (self.kept and self.kept.step == 0):
             return f"the {stage} {'was stopped by an alarm' if self.given_up else 'kept its start'}{_ANYWAY}"
         if self.evaluations and not self.evaluations[-1].healthy:
-            return f"the {stage} ended with warnings{_ANYWAY}"
+            back = f" and went back to {self._place}, which has none" if self.went_back else ""
+            return f"the {stage} ended with warnings{back}{_ANYWAY}"
         if self._distils:
             return ""
         # An average with the start halves every change.

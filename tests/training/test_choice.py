@@ -89,7 +89,12 @@ def test_a_round_reports_whether_another_would_help(tmp_path, material, classes,
         ([(0, 1.0, True), (4, 0.99, True)], "", ""),
         ([(0, 1.0, True), (4, 0.9, False)], "a class is lost", "the baseline was stopped by an alarm"),
         ([(0, 1.0, True), (4, 0.9, False)], "", "the baseline kept its start"),
-        ([(0, 1.0, True), (2, 0.95, True), (4, 0.9, False)], "", "the baseline ended with warnings"),
+        (
+            [(0, 1.0, True), (2, 0.95, True), (4, 0.9, False)],
+            "",
+            "the baseline ended with warnings and went back to the checkpoint of step 2, which has none;",
+        ),
+        ([(4, 0.9, False)], "", "the baseline ended with warnings;"),
     ],
 )
 def test_a_baseline_ends_the_rounds_if_it_learnt_nothing_but_not_if_it_changed_little(steps, given_up, message):
