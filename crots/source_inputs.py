@@ -22,7 +22,7 @@ from crots.nets.units import check_units
 from crots.options import DEFAULT_NET
 from crots.program_cards import program_card
 from crots.project_config import ProjectConfig
-from crots.taxonomy import ClassSet, load_class_set
+from crots.taxonomy import ClassSet, check_several, load_class_set
 from crots.trust import is_factory, program_kind
 
 
@@ -75,7 +75,10 @@ class SourceInputs:
         Raises:
             InputError: there is no such class set, or none is named anywhere.
         """
+        # Those of a class map or a source's file, where init found no name for them.
+        whence = f"the classes of {self.config.task.class_map or self.config.source.file}"
         if self._classes is not None:
+            check_several(self._classes, whence)
             return self._classes
         if self.config.task.classes:
             return load_class_set(file_or_name(self.config.task.classes, self.root))
@@ -88,6 +91,7 @@ class SourceInputs:
                 f"no classes are given{beside}; name a class set or its TOML file, by `task.classes`",
                 field="task.classes",
             )
+        check_several(implied, whence)
         # Files keep names and colours; the shipped set of these classes also knows the ids of label files.
         return load_class_set(name) if (name := shipped_name(implied)) else implied
 

@@ -318,7 +318,7 @@ def _class_set(values: dict[str, Any], path: Path) -> ClassSet:
     if not isinstance(also, bool):
         raise InputError(f"class set {path}: also_train_ids is {reprlib.repr(also)}, expected true or false")
     index = {name: train for train, name in enumerate(names)}
-    return ClassSet(
+    found = ClassSet(
         name=str(values.get("name", path.stem)),
         names=names,
         palette=_palette(rows, ignored, path),
@@ -329,6 +329,26 @@ def _class_set(values: dict[str, Any], path: Path) -> ClassSet:
         also_train_ids=also,
         other_names=_other_names(values.get("other_names", {}), index, ignore_label(len(names)), path),
     )
+    check_several(found, f"class set {path}")
+    return found
+
+
+def check_several(classes: ClassSet, where: str) -> None:
+    """Refuses a set of one class: a model of it is always sure, so that no label, score or alarm means anything.
+
+    Args:
+        classes: the set.
+        where: what the error names, the file.
+
+    Raises:
+        InputError: it has one class.
+    """
+    if len(classes) == 1:
+        raise InputError(
+            f"{where}: found one class, {classes.names[0]}, expected 2 or more; add one for all other pixels, such as "
+            "background",
+            field="task.classes",
+        )
 
 
 def _other_names(values: object, index: Mapping[str, int], ignore: int, path: Path) -> dict[str, int]:

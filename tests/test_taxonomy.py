@@ -131,6 +131,7 @@ def test_void_ids_alone_keep_the_train_ids(tmp_path):
         ("classes = ['a']\n[other_names]\nb = ['a']", "other_names.b"),
         ("classes = ['a']\nother_names = ['a']", "expected a table"),
         ("", "found 0 classes"),
+        ("classes = ['a']", "found one class, a, expected 2 or more; add one for all other pixels"),
         ("klasses = ['a']", "did you mean classes"),
         ("classes = ['a', 'a']", "is listed twice"),
         ("classes = ['ignore']", "no class name"),
