@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from crots.class_maps import ClassMap
 from crots.config import Size
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 # Stands for the working size where the options give none: no network's parameters depend on it.
 _ANY_SIZE = Size(512, 256)
+
+# What the last layer of the source is to a student: of its classes in their order; of more classes, which a class map
+# joins; of as many in another order, as its shape alone does not show; or of others.
+_LastLayer = Literal["same", "joined", "misplaced", "other"]
 
 
 class StudentInputs(SourceInputs):
@@ -46,7 +50,7 @@ class StudentInputs(SourceInputs):
     def source_fits_student(self) -> bool:
         """Whether the source is a model file of the student's network and classes, as far as the options show.
 
-        A class map may join its classes to the student's.
+        A class map may rename its classes, or join them to the student's.
 
         Raises:
             InputError: as `class_map`.
@@ -54,28 +58,41 @@ class StudentInputs(SourceInputs):
         source = self.config.source
         if source.file is None or source.predictions is not None or closed(self.path(source.file)):
             return False
-        return self.student_net == self.source_net and (self._same_classes or self._joined is not None)
+        return self.student_net == self.source_net and self._last_layer in ("same", "joined")
 
     @property
-    def _same_classes(self) -> bool:
-        return self.source_classes.names == self.classes.names
-
-    @property
-    def _joined(self) -> ClassMap | None:
-        """The map that joins the classes of the source's last layer to the student's; None where none does."""
-        if self._same_classes or self.config.task.class_map is None or not self.class_map.joins:
-            return None
+    def _last_layer(self) -> _LastLayer:
+        """What the source's last layer is to the student: the one rule of which source starts a student."""
+        source, target = self.source_classes, self.classes
+        if self.config.task.class_map is None:
+            return "same" if source.names == target.names else "other"
+        mapped = [self.class_map.names()[name] for name in source.names]
+        # In one class set a map may merge classes that the student has too; it learns that from the labels.
+        merged = source.names == target.names and bool(self.class_map.unreached)
+        if mapped == list(target.names) or merged:
+            return "same"
         net = self.student_net
-        return None if is_factory(net) or sums_last_layers(net) else self.class_map
+        if self.class_map.joins and not is_factory(net) and not sums_last_layers(net):
+            return "joined"
+        return "misplaced" if len(source) == len(target) else "other"
 
     @property
-    def start_map(self) -> ClassMap | None:
-        """How the classes of the file that the student starts from are joined to its own; None where they are not.
+    def source_map(self) -> ClassMap | None:
+        """The map by which the classes of the source's weights become the student's; None where none is needed.
 
         Raises:
             InputError: as `class_map`.
         """
-        return self._joined if self.starts_from_source else None
+        return self.class_map if self.config.task.class_map is not None and self.source_fits_student else None
+
+    @property
+    def start_map(self) -> ClassMap | None:
+        """As `source_map`, for the file that the student starts from.
+
+        Raises:
+            InputError: as `class_map`.
+        """
+        return self.source_map if self.starts_from_source else None
 
     @property
     def starts_from_source(self) -> bool:
@@ -149,16 +166,16 @@ class StudentInputs(SourceInputs):
         By its shape, the last layer would be taken as it is, and each class be learnt as another from the start.
         """
         source = self.config.source.file
-        if source is None or weights != self.path(source) or self._same_classes or self.config.task.class_map is None:
+        if source is None or weights != self.path(source) or self._last_layer != "misplaced":
             return
-        names = [self.class_map.names()[name] for name in self.source_classes.names]
-        if len(names) == len(self.classes) and names != list(self.classes.names):
-            raise InputError(
-                f"{weights} gives the classes {', '.join(names[:4])} ... by the class map, expected "
-                f"{', '.join(self.classes.names[:4])} ..., as the class set has them; list the classes in the order of "
-                "the file, or give other weights",
-                field="student.weights",
-            )
+        mapped = self.class_map.names()
+        names = [mapped[name] for name in self.source_classes.names]
+        raise InputError(
+            f"{weights} gives the classes {', '.join(names[:4])} ... by the class map, expected "
+            f"{', '.join(self.classes.names[:4])} ..., as the class set has them; list the classes in the order of "
+            "the file, or give other weights",
+            field="student.weights",
+        )
 
 
 def present(path: Path, what: str, field: str) -> Path:

@@ -131,8 +131,8 @@ def test_files_without_a_card_say_nothing(opened, tmp_path, content):
     assert opened(source__file="gone.safetensors").source_card is None
 
 
-@pytest.mark.parametrize(("last", "joins"), [("two", True), ("ignore", True), (None, False)])
-def test_a_student_starts_from_a_source_whose_classes_a_map_joins(opened, tmp_path, last, joins):
+@pytest.mark.parametrize("last", ["two", "ignore", None])
+def test_a_student_starts_from_a_source_whose_classes_a_map_joins_or_renames(opened, tmp_path, last):
     names = ("a", "b", "c") if last else ("a", "b")
     card = {"name": "given", "names": list(names)}
     made = create_model("compact", ClassSet.from_dict(card), Size(64, 64), seed=1)
@@ -143,12 +143,21 @@ def test_a_student_starts_from_a_source_whose_classes_a_map_joins(opened, tmp_pa
     (tmp_path / "map.toml").write_text(f'a = "one"\nb = "two"\n{more}')
     settings = {"task__classes": "own.toml", "task__source_classes": "given.toml", "task__class_map": "map.toml"}
     inputs = opened(source__file="model.safetensors", data__size="64x64", **settings)
-    assert inputs.source_fits_student is joins and (inputs.start_map is not None) is joins
-    if joins:
-        assert inputs.start == "trained"
-    else:
-        with pytest.raises(InputError, match="no weights to start from"):
-            _ = inputs.start
+    assert inputs.source_fits_student and inputs.start_map is not None and inputs.start == "trained"
+
+
+def test_a_map_within_one_class_set_may_merge_classes_but_not_change_their_order(opened, tmp_path):
+    made = create_model("compact", ClassSet.from_dict({"name": "own", "names": ["a", "b"]}), Size(64, 64))
+    save_safetensors(tmp_path / "model.safetensors", made.net, made.card)
+    (tmp_path / "own.toml").write_text('name = "own"\nclasses = ["a", "b"]\n')
+    for second, fits in (("a", True), ("b", True), ("ignore", True)):
+        (tmp_path / "map.toml").write_text(f'a = "a"\nb = "{second}"\n')
+        inputs = opened(source__file="model.safetensors", task__classes="own.toml", task__class_map="map.toml")
+        assert inputs.source_fits_student is fits, second
+    (tmp_path / "map.toml").write_text('a = "b"\nb = "a"\n')
+    assert not opened(
+        source__file="model.safetensors", task__classes="own.toml", task__class_map="map.toml"
+    ).source_fits_student
 
 
 def test_last_layers_whose_scores_are_summed_ask_for_other_weights(opened, tmp_path):
@@ -186,6 +195,16 @@ def test_a_source_whose_map_changes_the_order_of_as_many_classes_is_no_start(
     else:
         with pytest.raises(InputError, match="by the class map"):
             _ = inputs.student_weights
+
+
+def test_a_source_of_one_class_names_no_classes_of_a_target(opened, tmp_path):
+    made = create_model("compact", ClassSet.from_dict({"name": "own", "names": ["roof"]}), Size(64, 64))
+    save_safetensors(tmp_path / "model.safetensors", made.net, made.card)
+    inputs = opened(source__file="model.safetensors", task__classes="")
+    for classes in (None, inputs.implied_classes):
+        found = Inputs(inputs.config, tmp_path, classes=classes)
+        with pytest.raises(InputError, match=r"model\.safetensors: found one class, roof, expected 2 or more"):
+            _ = found.classes
 
 
 def test_programs_and_onnx_cannot_start_a_student(opened, tmp_path):

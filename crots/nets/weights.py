@@ -180,6 +180,12 @@ def _settle_shapes(
                 f"({', '.join(last)}); give the student other weights",
                 field="student.weights",
             )
+        if all(fitted.tensors[key].ndim > 1 for key in wrong if key.startswith(last[0])):
+            raise InputError(
+                f"{name}: its classes cannot be joined to {pair[1]}, since its last layer has no bias, "
+                "which has to grow with the number of joined classes; give the student other weights",
+                field="student.weights",
+            )
         for key in wrong:
             fitted.tensors[key] = joined_rows(fitted.tensors[key], class_map)
         fitted.notes.append(f"its {pair[0]} classes joined to {pair[1]} in the last layer")
@@ -307,7 +313,7 @@ def load_into(
     """
     found = read_weights(path, part=part, prefix=prefix)
     if found.card and purpose == "source":
-        agreed_card(found.card, path, net=None, classes=model.classes)
+        agreed_card(found.card, path, net=None, classes=class_map.source if class_map else model.classes)
     report = _filled(model.net, found, purpose=purpose, prefix=prefix, class_map=class_map)
     if found.card and found.card.oracle:
         # A model trained from weights that were chosen by labels keeps that mark (fault F13).

@@ -263,12 +263,12 @@ class Workbench:
 
     def source_weights(self) -> tuple[dict[str, Tensor], str] | None:
         """The source's weights for the student and their file's name; None where its net or classes are others."""
-        if not self.inputs.source_fits_student or self.source_classes.names != self.classes.names:
+        if not self.inputs.source_fits_student:
             return None
         model = create_model(self.student_net, self.classes, self.size, trust=self.trusts(self.student_net))
         path = self.inputs.source_file
         try:
-            load_into(model, path, purpose="source")
+            load_into(model, path, purpose="source", class_map=self.inputs.source_map)
         except InputError:
             # It runs as a source, say as ONNX, and has no weights to be had.
             return None

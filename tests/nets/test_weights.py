@@ -437,6 +437,14 @@ def test_last_layers_whose_scores_are_summed_are_not_joined(name):
     assert all(torch.equal(before[key], tensor) for key, tensor in student.state_dict().items())
 
 
+def test_a_last_layer_without_a_bias_is_not_joined():
+    source, student = (torch.nn.Conv2d(8, count, 1, bias=False) for count in (4, 2))
+    before = student.weight.detach().clone()
+    with pytest.raises(InputError, match="cannot be joined to 2, since its last layer has no bias"):
+        load_weights(student, source.state_dict(), purpose="start", class_map=JOINS)
+    assert torch.equal(before, student.weight)
+
+
 def test_one_layer_of_joined_classes_bounds_the_sum_of_their_probabilities():
     joins = ClassMap(classes("a", "b", "c"), classes("x", "y"), np.array([0, 0, 1]))
     rows, bias = torch.randn(3, 5), torch.randn(3)

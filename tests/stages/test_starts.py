@@ -1,16 +1,22 @@
 """How a student starts: one answer for a look at the inputs, the estimate and the run, whatever file it starts from."""
 
 import pytest
+import torch
 
 from crots.artefacts import STUDENT
+from crots.cli.survey import survey_inputs
 from crots.events import Note, Scored
 from crots.nets.model import create_model
 from crots.nets.weights import save_pth, save_safetensors
 from crots.opening import Inputs
+from crots.outlook import outlook, to_run
+from crots.project_status import statuses
 from crots.stages.workbench import Workbench
-from crots.taxonomy import load_class_set
+from crots.taxonomy import ClassSet, load_class_set
 from crots.training import budget
 from crots.training.budget import scarce_classes
+from crots_studio.checks.fields import check
+from crots_studio.models.student_start import StudentStart
 from tests.estimate.test_estimate import by_ticks
 from tests.stages import tiny_world as world
 from tests.stages.tiny_runs import run
@@ -101,3 +107,39 @@ def test_a_fresh_student_is_warned_of_classes_with_few_labels(kind, tmp_path, mo
     notes = world.of(run(project, until="baseline"), Note, "baseline")
     warned = [note for note in notes if "classes with few labels" in note.text and note.level == "warning"]
     assert len(warned) == (kind == "random")
+
+
+def joined_project(folder, **sections):
+    """A project whose source knows a class more than the target, which a class map joins to the first."""
+    own = world.tiny_classes(folder)
+    given = ClassSet.from_dict({"name": "given", "names": [*(f"old {name}" for name in own.names), "more"]})
+    map_file = folder / "map.toml"
+    lines = [f'"old {name}" = "{name}"' for name in own.names] + [f'"more" = "{own.names[0]}"']
+    map_file.write_text("\n".join(lines))
+    (folder / "given.toml").write_text(f'name = "given"\nclasses = {list(given.names)}\n')
+    source = world.write_source(folder / "joined.safetensors", given, "compact")
+    task = {"classes": str(folder / "tiny.toml"), "source_classes": str(folder / "given.toml")}
+    return world.white_box(
+        folder,
+        source={"file": str(source), "net": "compact"},
+        student={"net": "", "weights": ""},
+        task={**task, "class_map": str(map_file)},
+        **sections,
+    )
+
+
+def test_a_joined_source_is_a_start_for_the_survey_the_estimate_and_the_run_alike(tmp_path):
+    project = joined_project(tmp_path, baseline={"steps": 0})
+    survey = survey_inputs(project.config, project.folder)
+    assert "student: compact, starting from the source" in survey.lines
+    assert Inputs(project.config, project.folder).start == "trained"
+    assert check("student", project.config, project.folder).text == "compact, starting from the source's weights"
+    assert StudentStart().known(project) == "trained"
+    assert by_ticks(project, ["pseudo-label", "baseline"]).stages["baseline"].count == 750
+    assert to_run(outlook(project, statuses(project, busy=False), "trained"))
+    bench = Workbench(project.config, project.folder, None, "baseline")
+    student = bench.new_student()
+    assert bench.start == "trained"
+    weights, origin = bench.source_weights()
+    assert origin == "the source (joined.safetensors)"
+    assert all(torch.equal(weights[name], value) for name, value in student.net.state_dict().items())
