@@ -93,8 +93,10 @@ def read_id_array(path: Path) -> NDArray[Any]:
             f"{path}: found fractions in an array (height, width), expected label ids, or scores of every class "
             "(classes, height, width); store one of them"
         )
-    if values.dtype.kind in "fiu" and not -(2**31) <= values.min() <= values.max() < 2**31:
-        raise InputError(f"{path}: found numbers from {values.min()} to {values.max()}, expected label ids")
+    # As numbers of Python: in half precision 2**31 would overflow, which NumPy warns of.
+    low, high = values.min().item(), values.max().item()
+    if values.dtype.kind in "fiu" and not -(2**31) <= low <= high < 2**31:
+        raise InputError(f"{path}: found numbers from {low} to {high}, expected label ids")
     if values.dtype.kind == "b":
         return values.astype(np.uint8)
     return values.astype(values.dtype.newbyteorder("=") if values.dtype in (np.uint8, np.uint16) else np.int32)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import reprlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -177,8 +178,18 @@ def _source_of(values: Mapping[str, Any], file: Path) -> ClassSet | None:
 
 
 def _named_set(values: Mapping[str, Any], file: Path, key: str) -> ClassSet | None:
-    name = values.get(key)
-    return load_class_set(file_or_name(name, file.parent)) if isinstance(name, str) else None
+    if key not in values:
+        return None
+    name = values[key]
+    if not isinstance(name, str):
+        raise InputError(
+            f"class map {file}: {key} is {reprlib.repr(name)}, expected the name or the file of a class set in quotes"
+        )
+    try:
+        return load_class_set(file_or_name(name, file.parent))
+    except InputError as error:
+        # The user gave the map, and may not know that it names this set.
+        raise InputError(f"class map {file}: {key}: {error}") from error
 
 
 def class_map_target(path: str | Path) -> ClassSet | None:

@@ -1,7 +1,19 @@
+import re
+
 import numpy as np
 import pytest
+import tomli_w
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from crots.class_maps import build_class_map, identity_map, load_class_map, propose_class_map
+from crots.class_maps import (
+    build_class_map,
+    class_map_source,
+    class_map_target,
+    identity_map,
+    load_class_map,
+    propose_class_map,
+)
 from crots.errors import InputError
 from crots.taxonomy import ClassSet, load_class_set
 
@@ -63,6 +75,16 @@ def test_target_classes_that_nothing_is_mapped_to():
 def test_a_map_without_source_set_needs_one(tmp_path):
     with pytest.raises(InputError, match="names no source class set"):
         load_class_map(written(tmp_path, 'a = "x"'), None, load_class_set("camvid"))
+
+
+# Neither a class set that is shipped nor a file; the user gave the map, and may not know of the set that it names.
+@given(st.integers(-9, 9) | st.booleans() | st.lists(st.text(max_size=3), max_size=2) | st.text("xyz/.", max_size=5))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.parametrize("key", ["source", "target"])
+def test_a_map_that_names_no_class_set_is_named_itself(tmp_path, key, value):
+    path = written(tmp_path, tomli_w.dumps({key: value, "a": "x"}))
+    with pytest.raises(InputError, match=f"^class map {re.escape(str(path))}: {key}"):
+        (class_map_source if key == "source" else class_map_target)(path)
 
 
 def test_proposals():

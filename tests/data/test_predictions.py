@@ -1,16 +1,18 @@
 import io
 import math
 import tracemalloc
+import warnings
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from crots import limits
+from crots.array_files import read_id_array
 from crots.class_maps import build_class_map, load_class_map
 from crots.config import Size
 from crots.data.datasets import open_dataset
@@ -532,6 +534,25 @@ def test_arrays_of_ids_have_the_encodings_of_label_files(tmp_path):
 def test_other_arrays_are_refused(tmp_path, values, words):
     with pytest.raises(InputError, match=words):
         array(tmp_path, values).read("k", None)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int8, np.int64, np.uint64, ">i4", bool])
+@given(values=st.lists(st.integers(0, 127), min_size=1, max_size=4))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_arrays_of_ids_are_read_in_every_type_of_numbers(tmp_path, dtype, values):
+    stored = np.array([values]).astype(dtype)
+    np.save(tmp_path / "k.npy", stored)
+    with warnings.catch_warnings():
+        # What NumPy warns of would be written to the user's terminal.
+        warnings.simplefilter("error")
+        assert read_id_array(tmp_path / "k.npy").tolist() == stored.astype(int).tolist()
+
+
+@pytest.mark.parametrize("value", [2.0**31, 2**31, 2**63, -(2**31) - 1])
+def test_numbers_that_are_no_ids_are_refused(tmp_path, value):
+    np.save(tmp_path / "k.npy", np.array([[0, value]]))
+    with pytest.raises(InputError, match=r"found numbers from -?\d.* to \d.*, expected label ids"):
+        read_id_array(tmp_path / "k.npy")
 
 
 def test_array_files_that_are_cut_or_claim_too_much_are_refused(tmp_path):
