@@ -6,29 +6,12 @@ from collections.abc import Sequence
 from typing import Final
 
 from crots.artefacts import is_round
-from crots.options import IMAGENET
 from crots.project import NO_PATCHES, Project
-from crots.project_status import StageStatus, State, statuses, waiting
+from crots.project_status import StageStatus, State, waiting
 from crots.training_options import NO_ROUND, Start
 
 NEEDLESS: Final[State] = "not needed"
 FINISHED: Final[tuple[State, ...]] = ("done", NEEDLESS)
-
-
-def foreseen(project: Project, *, busy: bool | None = None) -> list[StageStatus]:
-    """Returns the state of every stage, the rounds among them as a run will need them, as far as the options tell.
-
-    Args:
-        project: whose stages.
-        busy: whether a run is in progress; None checks.
-    """
-    return outlook(project, statuses(project, busy=busy), told_start(project))
-
-
-def told_start(project: Project) -> Start | None:
-    """How a project's student starts where the options alone say it; None where a model has to be looked at."""
-    told: dict[str, Start] = {"random": "random", IMAGENET: "pretrained"}
-    return told.get(project.config.student.weights)
 
 
 def to_run(status: Sequence[StageStatus]) -> list[StageStatus]:

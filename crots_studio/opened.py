@@ -17,8 +17,10 @@ from crots.outlook import decides_rounds, outlook
 from crots.project import Project
 from crots.project_config import ProjectConfig, override
 from crots.project_status import StageStatus, statuses
+from crots.student_start import StudentStart
 from crots.trust import Code, with_trust
 from crots_studio.background.errands import Errands
+from crots_studio.background.loading import preload_torch
 from crots_studio.models import class_map
 from crots_studio.models.history import History
 from crots_studio.models.project_changes import (
@@ -31,7 +33,6 @@ from crots_studio.models.project_changes import (
     with_values,
 )
 from crots_studio.models.project_file import Foreign, ProjectFile
-from crots_studio.models.student_start import StudentStart
 from crots_studio.models.undo import Step, UndoStack
 from crots_studio.models.words import fault_text
 from crots_studio.settings import Settings
@@ -349,7 +350,10 @@ class OpenProject(QObject):
         if (unread := found.unread) is not None:
             # It takes torch, and the states are not to wait for that.
             self._errands.in_background(
-                partial(self._start.read, unread), self._start_found, lambda _: None, token="start of the student"
+                partial(_read_start, self._start, unread),
+                self._start_found,
+                lambda _: None,
+                token="start of the student",
             )
 
     def _start_found(self, _: None) -> None:
@@ -359,3 +363,8 @@ class OpenProject(QObject):
         self.looking = False
         self.problem.emit(f"the stages cannot be checked: {fault_text(error)}")
         self.status_changed.emit(self.status)
+
+
+def _read_start(start: StudentStart, project: Project) -> None:
+    preload_torch()
+    start.read(project)

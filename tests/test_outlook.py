@@ -2,10 +2,11 @@
 
 import pytest
 
-from crots.outlook import foreseen, may_be_fewer, outlook, to_run
+from crots.outlook import may_be_fewer, outlook, to_run
 from crots.project import Project
 from crots.project_config import override
 from crots.project_status import statuses
+from crots.student_start import foreseen
 from crots.training_options import NO_ROUND
 from tests.studio.fake_project import make_fake_project
 

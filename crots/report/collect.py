@@ -24,7 +24,6 @@ from crots.images import image_size
 from crots.notes import RunNote, read_notes, stage_notes
 from crots.opening import Inputs
 from crots.options import SECTIONS
-from crots.outlook import foreseen
 from crots.project import Project
 from crots.project_config import config_values
 from crots.project_status import StageStatus
@@ -32,6 +31,7 @@ from crots.records import read_json
 from crots.report.curves import StageLog, stage_logs
 from crots.report.facts import ClassFacts, Facts, FileFact, Setting, SourceFacts, StageCurves, StageFacts, TargetFacts
 from crots.report.results import mapping, number, record, result_of
+from crots.student_start import foreseen
 from crots.taxonomy import ClassSet
 
 T = TypeVar("T")

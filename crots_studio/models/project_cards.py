@@ -20,8 +20,8 @@ from crots.project import CONFIG_NAME, Project
 from crots.project_status import statuses
 from crots.records import is_safe_key, parse
 from crots.report.results import SOURCE, result_of
+from crots.student_start import StudentStart
 from crots_studio.models.listing import target_dataset
-from crots_studio.models.student_start import StudentStart
 from crots_studio.models.words import fault_text
 
 PICTURE = Size(width=128, height=72)

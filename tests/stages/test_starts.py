@@ -12,11 +12,11 @@ from crots.opening import Inputs
 from crots.outlook import outlook, to_run
 from crots.project_status import statuses
 from crots.stages.workbench import Workbench
+from crots.student_start import StudentStart
 from crots.taxonomy import ClassSet, load_class_set
 from crots.training import budget
 from crots.training.budget import scarce_classes
 from crots_studio.checks.fields import check
-from crots_studio.models.student_start import StudentStart
 from tests.estimate.test_estimate import by_ticks
 from tests.stages import tiny_world as world
 from tests.stages.tiny_runs import run

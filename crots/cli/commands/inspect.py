@@ -14,8 +14,8 @@ from crots.cli.terminal import say, say_json, use_flags
 from crots.config import Profile
 from crots.errors import InputError
 from crots.folders import is_model_folder
-from crots.outlook import foreseen
 from crots.project import CONFIG_NAME, Project
+from crots.student_start import foreseen
 
 MODEL_SUFFIXES = (
     ".pth", ".pt", ".pt2", ".ckpt", ".bin", ".pkl", ".safetensors", ".onnx",

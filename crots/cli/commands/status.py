@@ -15,11 +15,11 @@ from crots.cli.tables import Table, duration, percent
 from crots.cli.terminal import say, say_json
 from crots.config import Profile
 from crots.notes import RunNote, read_notes, stage_notes
-from crots.outlook import foreseen
 from crots.project import Project
 from crots.project_status import StageStatus
 from crots.records import read_as
 from crots.report.results import SOURCE, is_evaluated
+from crots.student_start import foreseen
 
 
 class _MiouShape(TypedDict):
