@@ -1,4 +1,4 @@
-"""A dialog that is never too low for its texts, and in which Return presses the button with the focus."""
+"""A dialog that fits its texts and the screen, and in which Return presses the button with the focus."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ class Dialog(QDialog):
     """Grows with texts that wrap: Qt leaves a window as high as it is, and cuts their last lines."""
 
     def event(self, event: QEvent) -> bool:
-        """Looks where a text, or the width that it has, may have changed."""
+        """Looks where a text, or the width that it has, may have changed; and at the screen when it is shown."""
+        if event.type() == QEvent.Type.Show:
+            # A small one at 150 % has 512 lines: the buttons below were cut.
+            self.resize(self.size().boundedTo(self.screen().availableGeometry().size()))
         done = super().event(event)
         if event.type() in (QEvent.Type.LayoutRequest, QEvent.Type.Resize, QEvent.Type.Show):
             self._make_room()

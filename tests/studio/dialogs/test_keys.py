@@ -153,6 +153,22 @@ def test_a_dialog_grows_with_texts_that_wrap(qtbot, session, window, open_projec
         qtbot.waitUntil(lambda label=label: label.height() >= label.heightForWidth(label.width()))
 
 
+# Of 1366x768 at 150 %, without the frame.
+SMALL_SCREEN = QRect(0, 0, 910, 480)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in DIALOGS if issubclass(kind, Dialog)])
+def test_a_dialog_fits_on_a_small_screen(qtbot, monkeypatch, session, window, open_project, tmp_path, kind):
+    """The buttons of the list of networks lay below the screen's edge."""
+    open_project(make_fake_project(tmp_path / "fake").folder)
+    dialog = DIALOGS[kind](session, window)
+    qtbot.addWidget(dialog)
+    monkeypatch.setattr(kind, "screen", lambda _: SimpleNamespace(availableGeometry=lambda: SMALL_SCREEN))
+    dialog.show()
+    qtbot.wait(20)
+    assert SMALL_SCREEN.contains(QRect(QPoint(), dialog.size()))
+
+
 @pytest.mark.parametrize("kind", [kind for kind in DIALOGS if issubclass(kind, work.WorkDialog)])
 def test_a_dialog_that_writes_is_as_high_as_its_texts(qtbot, session, window, open_project, tmp_path, kind):
     """A third of the one that applies a model was empty; what tells of progress has its place from the start."""
