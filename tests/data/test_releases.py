@@ -621,7 +621,8 @@ def test_an_export_of_labelme_in_the_form_of_voc(tmp_path):
     [
         ("label_colors.txt", "128 64 128\tRoad\n0 0 0\tVoid\n64 0 128  Car\n", ("Road", "Car")),
         ("config.json", '{"labels": [{"name": "a--b", "readable": "B", "color": [1, 2, 3]}, '
-         '{"name": "void", "readable": "Unlabeled", "color": [0, 0, 0]}]}', ("B",)),
+         '{"name": "a--c", "readable": "C", "color": [4, 5, 6]}, '
+         '{"name": "void", "readable": "Unlabeled", "color": [0, 0, 0]}]}', ("B", "C")),
     ],
 )  # fmt: skip
 def test_class_sets_that_data_sets_bring(tmp_path, name, text, names):
